@@ -1,0 +1,4 @@
+//! The shims, one file per family. Each reads like the man page of its calls.
+
+pub mod gid;
+pub mod uid;

@@ -1,0 +1,206 @@
+//! All that a shim may ask and say.
+//!
+//! A shim sees one stopped guest through [`Guest`]. What it can do at once (read memory, look at credentials, find a
+//! file) are plain methods, carried out by the engine on the guest's behalf. What the guest itself must do is a
+//! [`Host`] call, which is awaited: the engine lets the guest run it and wakes the shim with the result. No shim
+//! knows registers, stops or file descriptors of the engine, so that another engine can serve the same shims.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::abi::{Call, Errno};
+use crate::cred::Cred;
+use crate::owner::{Inode, Store, World};
+
+/// What the guest gets to see as the result of its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// This value. It is put into the return register unchanged.
+    Ret(u64),
+    /// This error.
+    Err(Errno),
+    /// Whatever the kernel says to the call as the guest made it. Before any host call this lets the call run and
+    /// forgets about it; after one, the result of the last host call stands.
+    Native,
+}
+
+impl From<Result<u64, Errno>> for Answer {
+    fn from(result: Result<u64, Errno>) -> Answer {
+        match result {
+            Ok(value) => Answer::Ret(value),
+            Err(errno) => Answer::Err(errno),
+        }
+    }
+}
+
+impl From<Result<(), Errno>> for Answer {
+    fn from(result: Result<(), Errno>) -> Answer {
+        result.map(|()| 0u64).into()
+    }
+}
+
+/// A call that the guest's own kernel task has to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The guest's own call, as it made it.
+    Native,
+    /// The guest's own call with other arguments. The guest's registers are put back afterwards.
+    With([u64; 6]),
+}
+
+/// The directory that a relative path starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dir {
+    /// The task's working directory (`AT_FDCWD`, or a call without a directory argument).
+    Cwd,
+    /// A descriptor of the guest's.
+    Fd(i32),
+}
+
+impl Dir {
+    /// Reads a `dirfd` argument.
+    pub fn from_raw(fd: i32) -> Dir {
+        if fd == linux_raw_sys::general::AT_FDCWD { Dir::Cwd } else { Dir::Fd(fd) }
+    }
+}
+
+/// What a trailing symbolic link in a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trailing {
+    /// The file that it points at.
+    Follow,
+    /// The link itself (`lchown`, `AT_SYMLINK_NOFOLLOW`).
+    Keep,
+}
+
+/// Which file a call means, in the guest's terms.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// An open descriptor of any kind, `O_PATH` included; also (dirfd, "", `AT_EMPTY_PATH`).
+    Fd(i32),
+    /// A path, looked up as the guest's kernel task would: in its root, from its directory.
+    Path {
+        /// Where a relative path starts.
+        dir: Dir,
+        /// The path. Never empty: the kernel answers ENOENT to that.
+        path: &'a CStr,
+        /// What to do with a trailing link.
+        trailing: Trailing,
+    },
+    /// The task's working directory itself (`AT_FDCWD`, "", `AT_EMPTY_PATH`).
+    Cwd,
+    /// The program that the task runs (`/proc/PID/exe`).
+    Exe,
+}
+
+/// One file of the guest's, found and held by the engine in the guest's stead. Operations are the kernel's own, made
+/// with the real credentials that guest and engine share; none of them blocks on the file (it is never opened).
+pub trait Node {
+    /// Identity, type, mode and native owner (`statx`).
+    fn stat(&self) -> Result<Inode, Errno>;
+
+    /// `fchownat(…, -1, -1, AT_EMPTY_PATH)`: changes no owner, but does all else that a chown does: fails on a
+    /// read-only file system or an immutable file, clears set-id bits and file capabilities, moves ctime.
+    fn touch_owner(&self) -> Result<(), Errno>;
+
+    /// `chmod`, following nothing. `mode` holds the twelve bits 07777.
+    fn set_mode(&self, mode: u32) -> Result<(), Errno>;
+
+    /// The value of an extended attribute; ENODATA where there is none.
+    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno>;
+
+    /// `setxattr` with XATTR_CREATE, XATTR_REPLACE or 0 in `flags`.
+    fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno>;
+
+    /// `removexattr`.
+    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno>;
+
+    /// Flags of the mount it was found on (`ST_RDONLY`, `ST_NOSUID`, … of statvfs(3)).
+    fn mount_flags(&self) -> Result<u64, Errno>;
+
+    /// Mounts the machine's own device `name` (as in /dev) over this file, in the guest's mount namespace.
+    /// EPERM where the guest's namespace does not allow mounts.
+    fn cover_with_device(&self, name: &CStr) -> Result<(), Errno>;
+}
+
+/// One guest task, stopped in a system call.
+pub trait Guest {
+    /// The call that it made.
+    fn call(&self) -> Call;
+
+    /// Its thread id, as the engine sees it.
+    fn tid(&self) -> i32;
+
+    /// Fills `buf` from the guest's memory. EFAULT unless all of it could be read.
+    fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno>;
+
+    /// Writes all of `data` into the guest's memory, or EFAULT.
+    fn write(&self, addr: u64, data: &[u8]) -> Result<(), Errno>;
+
+    /// Reads a path as the kernel's `getname` does: EFAULT, or ENAMETOOLONG for 4096 bytes without a NUL.
+    fn read_path(&self, addr: u64) -> Result<std::ffi::CString, Errno>;
+
+    /// Reads a NUL-terminated string of at most `max` bytes with its NUL; ERANGE if it is longer.
+    fn read_str(&self, addr: u64, max: usize) -> Result<std::ffi::CString, Errno>;
+
+    /// Its virtual credentials.
+    fn cred(&self) -> Rc<Cred>;
+
+    /// Replaces its virtual credentials (the kernel's `commit_creds`).
+    fn set_cred(&self, cred: Rc<Cred>);
+
+    /// The virtual credentials of another task, by the pid or tid that the caller would name it by. ESRCH if there
+    /// is none, or none of ours.
+    fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno>;
+
+    /// The owners of this run.
+    fn store(&self) -> &dyn Store;
+
+    /// How native ids read in the world that the guest lives in.
+    fn world(&self) -> World;
+
+    /// Looks a file up as the guest would.
+    fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno>;
+
+    /// The file mode creation mask of the task.
+    fn umask(&self) -> Result<u32, Errno>;
+
+    /// Hands a host call to the engine. For [`host`] alone.
+    fn submit(&self, host: Host);
+
+    /// Takes the result of the host call, once the engine has it. For [`host`] alone.
+    fn take_reply(&self) -> Option<Result<u64, Errno>>;
+}
+
+/// Lets the guest make a call, and waits for its result.
+pub fn host(guest: &Rc<dyn Guest>, call: Host) -> HostCall {
+    HostCall { guest: guest.clone(), call: Cell::new(Some(call)) }
+}
+
+/// The future of a host call: pending until the engine has resumed the guest and seen the call's end.
+pub struct HostCall {
+    guest: Rc<dyn Guest>,
+    call: Cell<Option<Host>>,
+}
+
+impl Future for HostCall {
+    type Output = Result<u64, Errno>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(call) = self.call.take() {
+            self.guest.submit(call);
+            return Poll::Pending;
+        }
+        match self.guest.take_reply() {
+            Some(reply) => Poll::Ready(reply),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// A shim that waits for host calls, on its way.
+pub type Coroutine = Pin<Box<dyn Future<Output = Answer>>>;

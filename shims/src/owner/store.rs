@@ -1,0 +1,136 @@
+//! Inode identity, records, and the store that holds them.
+
+use std::collections::BTreeMap;
+
+use crate::abi::{Gid, Uid};
+
+/// A point in time as the kernel's file systems keep it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Time {
+    /// Seconds since the epoch.
+    pub sec: i64,
+    /// Nanoseconds, below 10⁹.
+    pub nsec: u32,
+}
+
+/// Device and inode number: what every stat call of every ABI tells. Not an identity by itself, because a file
+/// system may give the number of a deleted inode to a new one; a record also holds the birth time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId {
+    /// `st_dev` in the kernel's own 64-bit user encoding (`makedev` of statx's major and minor).
+    pub dev: u64,
+    /// `st_ino`.
+    pub ino: u64,
+}
+
+/// An inode as the kernel shows it to us, before anything of ours is laid over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inode {
+    /// Device and inode number.
+    pub id: FileId,
+    /// Birth time, where the file system keeps one.
+    pub btime: Option<Time>,
+    /// Time of the last change to the inode.
+    pub ctime: Time,
+    /// Type and mode bits (`st_mode`).
+    pub mode: u32,
+    /// Number of hard links.
+    pub nlink: u32,
+    /// Native owner, as seen from the guest's user namespace.
+    pub uid: u32,
+    /// Native group.
+    pub gid: u32,
+    /// Device number, for device nodes, in the encoding of [`FileId::dev`].
+    pub rdev: u64,
+}
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// A character device with its number, encoded as `st_rdev`.
+    Char(u64),
+    /// A block device with its number, encoded as `st_rdev`.
+    Block(u64),
+}
+
+/// What the kernel could not be told about an inode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Virtual owner.
+    pub uid: Uid,
+    /// Virtual group.
+    pub gid: Gid,
+    /// The twelve mode bits (07777) where the native ones may differ from them: set-id bits that a namespace's
+    /// kernel would clear, modes that would lock an owner without capabilities out. `None`: the native ones.
+    pub mode: Option<u16>,
+    /// The device that this placeholder stands for.
+    pub device: Option<Device>,
+    /// Extended attributes that the kernel would not take, by full name (`security.capability`, `trusted.x`,
+    /// `system.posix_acl_access`), in the form in which the guest gave them.
+    pub xattrs: BTreeMap<Box<[u8]>, Box<[u8]>>,
+}
+
+impl Record {
+    /// A record that says no more than the owner.
+    pub fn owned(uid: Uid, gid: Gid) -> Record {
+        Record { uid, gid, mode: None, device: None, xattrs: BTreeMap::new() }
+    }
+}
+
+/// How native ids read, to a guest that believes itself root of the whole machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct World {
+    /// The native uid that stands for virtual root (0 in a namespace, our own without one).
+    pub root_uid: u32,
+    /// The native gid that stands for virtual root's.
+    pub root_gid: u32,
+    /// Whether ids without a mapping show as the overflow id: so it is in a user namespace, where a file of
+    /// nobody's stands for one of the machine's own root.
+    pub overflows: bool,
+    /// Whether the guest can read, write and search its own files whatever their mode (CAP_DAC_OVERRIDE).
+    pub dac_override: bool,
+}
+
+impl World {
+    /// Whose an inode without a record is.
+    pub fn owner(&self, native_uid: u32, native_gid: u32) -> (Uid, Gid) {
+        let uid = if native_uid == self.root_uid || (self.overflows && native_uid == 65534) {
+            0
+        } else {
+            native_uid
+        };
+        let gid = if native_gid == self.root_gid || (self.overflows && native_gid == 65534) {
+            0
+        } else {
+            native_gid
+        };
+        (Uid::new(uid).unwrap_or(Uid::OVERFLOW), Gid::new(gid).unwrap_or(Gid::OVERFLOW))
+    }
+}
+
+/// The owners of a run, shared by all its tasks. A store may last beyond the run; the shims do not know.
+///
+/// A lookup takes the whole [`Inode`], so that a store can tell a reused inode number by its birth time. Where a
+/// caller has only what a stat buffer holds (no birth time), it asks [`Store::suspect`] first.
+pub trait Store {
+    /// The record of exactly this inode. A record of an earlier inode with the same number is dropped.
+    fn get(&self, inode: &Inode) -> Option<Record>;
+
+    /// A record for this number, if there is one and (by `ctime`, seen unchanged since birth times were last
+    /// compared) it surely belongs to the present inode: `Ok`. `Err(true)`: there is a record, ask [`Store::get`]
+    /// with the birth time. `Err(false)`: there is none.
+    fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool>;
+
+    /// Makes `record` what is known of `inode`.
+    fn put(&self, inode: &Inode, record: Record);
+
+    /// Forgets what is known of `inode`: its last link is gone.
+    fn forget(&self, inode: &Inode);
+
+    /// Whether any directory may hand a group other than root's to files made in it (set-group-ID, gid not 0), or
+    /// carries a default ACL of ours. As long as there is none, a file made by root needs no attention.
+    fn directories_pass_on(&self) -> bool;
+
+    /// Whether any record is a device.
+    fn has_devices(&self) -> bool;
+}

@@ -1,0 +1,147 @@
+//! THE list: every system call of every ABI, and what becomes of it.
+//!
+//! Its rows make the filter, the dispatch, the support page and the test obligations. Adding a shim = one row here,
+//! one function in [`crate::family`], one guest program in the tests.
+
+use std::rc::Rc;
+
+use syscalls::{Errno, x86, x86_64};
+
+use crate::abi::{Abi, Call};
+use crate::family::{gid, uid};
+use crate::guest::{Answer, Coroutine, Guest};
+
+/// What becomes of a call.
+#[derive(Clone, Copy)]
+pub enum Shim {
+    /// The kernel's own answer stands. The guest never stops for it.
+    Kernel,
+    /// This error, from the filter itself: the guest never stops for it.
+    Refuse(Errno),
+    /// Answered while the guest stands at the call's entry: one stop.
+    Entry(fn(&dyn Guest, &Call) -> Answer),
+    /// A coroutine, which may let the guest make calls and wait for them.
+    Coroutine(fn(Rc<dyn Guest>, Call) -> Coroutine),
+}
+
+/// For which arguments the guest stops. Only calls whose number has a row with arguments pay for reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// For all.
+    Always,
+    /// If any bit of `mask` is set in argument `arg` (its low 32 bits).
+    AnyBit {
+        /// Index of the argument.
+        arg: u8,
+        /// The bits.
+        mask: u32,
+    },
+    /// If argument `arg` (its low 32 bits) is one of `values`.
+    OneOf {
+        /// Index of the argument.
+        arg: u8,
+        /// The values.
+        values: &'static [u32],
+    },
+}
+
+/// How much of the kernel's behaviour towards real root a guest gets. Printed by `remainroot syscalls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// All of it.
+    Full,
+    /// All but what is said here.
+    Partial(&'static str),
+    /// The kernel is asked, and its answer is right or good enough for the reason given.
+    Passed(&'static str),
+    /// Not available, with the error and the reason.
+    Refused(Errno, &'static str),
+}
+
+/// A call's number in one ABI, and what becomes of it there.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// The number.
+    pub nr: u32,
+    /// What becomes of it.
+    pub shim: Shim,
+    /// For which arguments.
+    pub when: When,
+}
+
+/// One system call.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// The kernel's name for it.
+    pub name: &'static str,
+    /// In the AMD64 table.
+    pub x86_64: Option<Entry>,
+    /// In the i386 table. Calls of the same name may differ: `setuid` takes 16-bit ids there.
+    pub i386: Option<Entry>,
+    /// How far it goes.
+    pub support: Support,
+}
+
+impl Row {
+    /// The entry for an ABI.
+    pub fn entry(&self, abi: Abi) -> Option<&Entry> {
+        match abi {
+            Abi::X86_64 => self.x86_64.as_ref(),
+            Abi::I386 => self.i386.as_ref(),
+        }
+    }
+}
+
+/// `entry!(x86_64::setuid, shim)`: `Some(Entry)` for a number of an ABI, by the name of the call.
+macro_rules! entry {
+    ($abi:ident :: $name:ident, $shim:expr) => {
+        entry!($abi::$name, $shim, When::Always)
+    };
+    ($abi:ident :: $name:ident, $shim:expr, $when:expr) => {
+        Some(Entry { nr: $abi::Sysno::$name as u32, shim: $shim, when: $when })
+    };
+}
+
+/// One row; `when` may be left out for calls that always stop.
+macro_rules! row {
+    ($name:ident, $support:expr, x86_64: $a:expr, i386: $b:expr $(, when: $when:expr)?) => {
+        Row {
+            name: stringify!($name),
+            x86_64: entry!(x86_64::$name, $a $(, $when)?),
+            i386: entry!(x86::$name, $b $(, $when)?),
+            support: $support,
+        }
+    };
+    ($name:ident, $support:expr, x86_64: $a:expr $(, when: $when:expr)?) => {
+        Row { name: stringify!($name), x86_64: entry!(x86_64::$name, $a $(, $when)?), i386: None, support: $support }
+    };
+    ($name:ident, $support:expr, i386: $b:expr $(, when: $when:expr)?) => {
+        Row { name: stringify!($name), x86_64: None, i386: entry!(x86::$name, $b $(, $when)?), support: $support }
+    };
+}
+
+/// Turns an `async fn(Rc<dyn Guest>, Call) -> Answer` into a [`Shim::Coroutine`].
+#[allow(unused_macros)] // the file families arrive with the owner rules
+macro_rules! coroutine {
+    ($shim:path) => {
+        Shim::Coroutine(|guest, call| Box::pin($shim(guest, call)))
+    };
+}
+
+use Shim::Entry as At;
+use Support::Full;
+
+/// The list.
+#[rustfmt::skip]
+pub static ROWS: &[Row] = &[
+    // uid, gid: src/family/uid.rs, src/family/gid.rs
+    row!(getuid, Full, x86_64: At(uid::getuid), i386: At(uid::getuid16)),
+    row!(getuid32, Full, i386: At(uid::getuid)),
+    row!(getgid, Full, x86_64: At(gid::getgid), i386: At(gid::getgid16)),
+    row!(getgid32, Full, i386: At(gid::getgid)),
+];
+
+/// Finds the row of a call.
+pub fn row_of(abi: Abi, nr: u32) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.entry(abi).is_some_and(|entry| entry.nr == nr))
+}

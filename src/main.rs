@@ -1,0 +1,2 @@
+//! remainroot.
+fn main() {}
