@@ -1,2 +1,7 @@
-//! remainroot.
+//! Run programs as root of a whole system, inside a user namespace that maps one uid and one gid.
+
+mod arch;
+mod engine;
+mod sys;
+
 fn main() {}

@@ -1,0 +1,15 @@
+//! The only unsafe code: the kernel's interfaces that no crate wraps in the shape we need. Each function is a thin,
+//! typed skin over one call; nothing here decides anything.
+
+pub mod fd;
+pub mod mem;
+pub mod process;
+pub mod ptrace;
+pub mod seccomp;
+
+use std::io;
+
+/// The errno of the call that just failed.
+pub(crate) fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}

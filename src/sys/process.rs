@@ -1,0 +1,40 @@
+//! Making the guest's first process.
+
+use std::ffi::{CStr, CString};
+
+use super::last_errno;
+
+/// Which side of a fork we are on.
+pub enum Fork {
+    /// The parent, with the child's pid.
+    Parent(i32),
+    /// The child.
+    Child,
+}
+
+/// fork(2). Sound only in a process with one thread, which the tracer is: the child may then use the heap.
+pub fn fork() -> Result<Fork, i32> {
+    // SAFETY: the caller has one thread, so the child finds no lock held by somebody who is not there.
+    match unsafe { libc::fork() } {
+        -1 => Err(last_errno()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// execve(2). Returns only if it failed, with the errno.
+pub fn exec(path: &CStr, argv: &[CString], env: &[CString]) -> i32 {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    // SAFETY: both arrays are NULL-terminated and their strings outlive the call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    last_errno()
+}
+
+/// Ends this process at once, without running anything of the parent's at its exit.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit never returns and touches no memory of ours.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,237 @@
+//! ptrace(2) and waitpid(2), raw. A task can be killed between any two calls: every one may answer [`Lost::Gone`].
+
+use std::ptr;
+
+use super::last_errno;
+
+/// Why a ptrace call did not do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// ESRCH: the task died, or is not in a ptrace-stop any more because SIGKILL took it out. A normal event.
+    Gone,
+    /// Any other errno.
+    Errno(i32),
+}
+
+/// `Result` of a ptrace call.
+pub type Result<T> = std::result::Result<T, Lost>;
+
+/// How to let a stopped task go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// `PTRACE_CONT`: to the next event.
+    Cont,
+    /// `PTRACE_SYSCALL`: to the next entry to or exit from a system call, too.
+    Syscall,
+    /// `PTRACE_LISTEN`: stay in the group stop, but report its end.
+    Listen,
+}
+
+/// What `PTRACE_GET_SYSCALL_INFO` says of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyscallStop {
+    /// Not a system-call stop.
+    None,
+    /// Syscall-enter-stop.
+    Entry,
+    /// Syscall-exit-stop with the value of the return register (negative errno included).
+    Exit(i64),
+    /// Stopped by a filter's `SECCOMP_RET_TRACE`.
+    Seccomp {
+        /// `AUDIT_ARCH_*`.
+        arch: u32,
+        /// Call number.
+        nr: u64,
+        /// Arguments.
+        args: [u64; 6],
+        /// The filter's 16 bits of data.
+        data: u32,
+    },
+}
+
+/// The options that every tracee has.
+pub const OPTIONS: i32 = libc::PTRACE_O_TRACECLONE
+    | libc::PTRACE_O_TRACEFORK
+    | libc::PTRACE_O_TRACEVFORK
+    | libc::PTRACE_O_TRACEEXEC
+    | libc::PTRACE_O_TRACESECCOMP
+    | libc::PTRACE_O_TRACESYSGOOD
+    | libc::PTRACE_O_EXITKILL;
+
+fn call(request: libc::c_uint, pid: i32, addr: usize, data: usize) -> Result<i64> {
+    // SAFETY: ptrace only reads or writes our memory through `data` where the request says so; callers pass either
+    // plain numbers or a pointer to a live buffer of the size that the request demands.
+    let value = unsafe { libc::ptrace(request, pid, addr, data) };
+    if value == -1 {
+        return Err(match last_errno() {
+            libc::ESRCH => Lost::Gone,
+            errno => Lost::Errno(errno),
+        });
+    }
+    Ok(value)
+}
+
+/// `PTRACE_SEIZE` with [`OPTIONS`].
+pub fn seize(pid: i32) -> Result<()> {
+    call(libc::PTRACE_SEIZE, pid, 0, OPTIONS as usize).map(drop)
+}
+
+/// Lets a stopped task go on, with a signal to deliver (0: none).
+pub fn resume(pid: i32, how: Resume, signal: i32) -> Result<()> {
+    let request = match how {
+        Resume::Cont => libc::PTRACE_CONT,
+        Resume::Syscall => libc::PTRACE_SYSCALL,
+        Resume::Listen => libc::PTRACE_LISTEN,
+    };
+    call(request, pid, 0, signal as usize).map(drop)
+}
+
+/// `PTRACE_GETEVENTMSG`: the new task of a fork event, the former tid of an exec event.
+pub fn event_message(pid: i32) -> Result<u64> {
+    let mut message: libc::c_ulong = 0;
+    call(libc::PTRACE_GETEVENTMSG, pid, 0, &raw mut message as usize)?;
+    Ok(message)
+}
+
+/// `PTRACE_GETSIGINFO` at a signal-delivery-stop.
+pub fn signal_info(pid: i32) -> Result<libc::siginfo_t> {
+    // SAFETY: siginfo_t is plain data; all zeros is a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    call(libc::PTRACE_GETSIGINFO, pid, 0, &raw mut info as usize)?;
+    Ok(info)
+}
+
+/// Sends a signal to one task with the information that an earlier one came with. Where the kernel does not let us
+/// pretend (`si_code >= 0`: it speaks of the kernel itself), the signal is sent plainly.
+pub fn requeue_signal(tgid: i32, tid: i32, info: &libc::siginfo_t) {
+    // SAFETY: rt_tgsigqueueinfo reads a siginfo_t, which `info` is.
+    let done =
+        unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, tgid, tid, info.si_signo, ptr::from_ref(info)) };
+    if done == -1 {
+        // SAFETY: tgkill takes plain numbers.
+        unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, info.si_signo) };
+    }
+}
+
+/// `PTRACE_PEEKUSER`: one register, by its offset in `struct user_regs_struct`.
+pub fn peek_user(pid: i32, offset: usize) -> Result<u64> {
+    // The libc wrapper returns the word itself, so errno alone tells -1 from an error.
+    // SAFETY: errno is thread-local and ours to clear.
+    unsafe { *libc::__errno_location() = 0 };
+    // SAFETY: plain numbers.
+    let value = unsafe { libc::ptrace(libc::PTRACE_PEEKUSER, pid, offset, 0usize) };
+    if value == -1 {
+        match last_errno() {
+            0 => {}
+            libc::ESRCH => return Err(Lost::Gone),
+            errno => return Err(Lost::Errno(errno)),
+        }
+    }
+    Ok(value as u64)
+}
+
+/// `PTRACE_POKEUSER`: one register, by its offset in `struct user_regs_struct`.
+pub fn poke_user(pid: i32, offset: usize, value: u64) -> Result<()> {
+    call(libc::PTRACE_POKEUSER, pid, offset, value as usize).map(drop)
+}
+
+/// `PTRACE_GET_SYSCALL_INFO` (Linux 5.3).
+pub fn syscall_info(pid: i32) -> Result<SyscallStop> {
+    // SAFETY: plain data; all zeros is a valid value.
+    let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
+    call(libc::PTRACE_GET_SYSCALL_INFO, pid, size_of_val(&info), &raw mut info as usize)?;
+    Ok(match info.op {
+        libc::PTRACE_SYSCALL_INFO_ENTRY => SyscallStop::Entry,
+        libc::PTRACE_SYSCALL_INFO_EXIT => {
+            // SAFETY: `op` says which member the kernel filled in.
+            SyscallStop::Exit(unsafe { info.u.exit.sval })
+        }
+        libc::PTRACE_SYSCALL_INFO_SECCOMP => {
+            // SAFETY: as above.
+            let seccomp = unsafe { info.u.seccomp };
+            SyscallStop::Seccomp {
+                arch: info.arch,
+                nr: seccomp.nr,
+                args: seccomp.args,
+                data: seccomp.ret_data as u32,
+            }
+        }
+        _ => SyscallStop::None,
+    })
+}
+
+/// What a wait reported of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It ended by itself, with this code.
+    Exited(i32),
+    /// It was killed by this signal.
+    Signaled(i32),
+    /// It is stopped.
+    Stopped(Stop),
+}
+
+/// The kinds of ptrace-stop, by their names in ptrace(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Signal-delivery-stop.
+    Signal(i32),
+    /// Group-stop, by this signal.
+    Group(i32),
+    /// `PTRACE_EVENT_STOP` that is no group-stop: a new tracee's first, or the end of a group-stop.
+    Event,
+    /// `PTRACE_EVENT_FORK`, `_VFORK` or `_CLONE`.
+    NewTask,
+    /// `PTRACE_EVENT_EXEC`.
+    Exec,
+    /// `PTRACE_EVENT_SECCOMP`.
+    Seccomp,
+    /// Syscall-enter-stop or syscall-exit-stop.
+    Syscall,
+    /// An event that we did not ask for.
+    Other,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// A task changed state.
+    Task(i32, Status),
+    /// A signal came first.
+    Interrupted,
+    /// There is nothing left to wait for.
+    Nobody,
+}
+
+/// `wait4(-1, __WALL)`.
+pub fn wait() -> Wait {
+    let mut raw = 0;
+    // SAFETY: the kernel writes one int to `raw`.
+    let pid = unsafe { libc::waitpid(-1, &raw mut raw, libc::__WALL) };
+    if pid <= 0 {
+        return if last_errno() == libc::EINTR { Wait::Interrupted } else { Wait::Nobody };
+    }
+    Wait::Task(pid, Status::from_raw(raw))
+}
+
+impl Status {
+    fn from_raw(raw: i32) -> Status {
+        if libc::WIFEXITED(raw) {
+            return Status::Exited(libc::WEXITSTATUS(raw));
+        }
+        if libc::WIFSIGNALED(raw) {
+            return Status::Signaled(libc::WTERMSIG(raw));
+        }
+        let signal = libc::WSTOPSIG(raw);
+        Status::Stopped(match raw >> 16 {
+            0 if signal == libc::SIGTRAP | 0x80 => Stop::Syscall,
+            0 => Stop::Signal(signal),
+            libc::PTRACE_EVENT_SECCOMP => Stop::Seccomp,
+            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => Stop::NewTask,
+            libc::PTRACE_EVENT_EXEC => Stop::Exec,
+            libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Stop::Event,
+            libc::PTRACE_EVENT_STOP => Stop::Group(signal),
+            _ => Stop::Other,
+        })
+    }
+}
