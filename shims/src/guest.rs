@@ -169,6 +169,10 @@ pub trait Guest {
     /// The file mode creation mask of the task.
     fn umask(&self) -> Result<u32, Errno>;
 
+    /// Tells the engine that the task may get another root directory or other mounts than it has (chroot(2),
+    /// unshare(2), …), so that paths must be looked up with more care from now on.
+    fn root_changes(&self);
+
     /// Hands a host call to the engine. For [`host`] alone.
     fn submit(&self, host: Host);
 
