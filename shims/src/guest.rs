@@ -82,6 +82,8 @@ pub enum Trailing {
 pub enum Place<'a> {
     /// An open descriptor of any kind, `O_PATH` included; also (dirfd, "", `AT_EMPTY_PATH`).
     Fd(i32),
+    /// A descriptor for a call that takes no `O_PATH` ones (`fchown`, `fchmod`, `fsetxattr`): EBADF for those.
+    OpenFd(i32),
     /// A path, looked up as the guest's kernel task would: in its root, from its directory.
     Path {
         /// Where a relative path starts.
@@ -119,12 +121,23 @@ pub trait Node {
     /// `removexattr`.
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno>;
 
+    /// `listxattr`: the names, each with its NUL.
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno>;
+
     /// Flags of the mount it was found on (`ST_RDONLY`, `ST_NOSUID`, … of statvfs(3)).
     fn mount_flags(&self) -> Result<u64, Errno>;
 
     /// Mounts the machine's own device `name` (as in /dev) over this file, in the guest's mount namespace.
     /// EPERM where the guest's namespace does not allow mounts.
     fn cover_with_device(&self, name: &CStr) -> Result<(), Errno>;
+
+    /// Takes away again the mount that [`Node::cover_with_device`] put here, where this node is the root of one.
+    /// EINVAL for anything else: mounts that are not ours stay.
+    fn uncover(&self) -> Result<(), Errno>;
+
+    /// Binds the tree that the engine itself sees at `path` (`/proc`, `/sys`), with all that is mounted in it, over
+    /// this directory, in the guest's mount namespace.
+    fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno>;
 }
 
 /// One guest task, stopped in a system call.

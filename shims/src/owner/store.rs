@@ -133,4 +133,14 @@ pub trait Store {
 
     /// Whether any record is a device.
     fn has_devices(&self) -> bool;
+
+    /// Whether there is a record for this number, and of a device. The inode may be another one by now.
+    fn may_be_device(&self, id: FileId) -> bool;
+
+    /// Whether any record holds extended attributes.
+    fn has_xattrs(&self) -> bool;
+
+    /// Whether [`Store::forget`] must be called when the last link of an inode goes: for devices, and on file
+    /// systems without birth times, where nothing else tells a reused number.
+    fn awaits_unlink(&self) -> bool;
 }
