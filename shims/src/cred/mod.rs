@@ -1,8 +1,22 @@
 //! Credentials as immutable values, and the kernel's rules for changing them.
+//!
+//! A rule is a method that gives a new [`Cred`] or the errno with which the kernel would refuse. The task is taken to
+//! live in the machine's first user namespace, where a capability counts if it is in the effective set.
+
+mod caps;
+mod exec;
+mod groups;
+mod securebits;
+mod setid;
 
 use std::rc::Rc;
 
 use crate::abi::{Gid, Uid};
+
+pub use caps::{CapChange, CapSet, Caps};
+pub use exec::{Exec, ExecFile, FileCaps, FileEffect};
+pub use groups::GROUPS_MAX;
+pub use securebits::SecureBits;
 
 /// Real, effective, saved and file system id of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +38,7 @@ impl<T: Copy> Ids<T> {
     }
 }
 
-/// The virtual credentials of one task, `struct cred` of the kernel.
+/// The virtual credentials of one task, `struct cred` of the kernel, and its no_new_privs flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cred {
     /// User ids.
@@ -33,9 +47,33 @@ pub struct Cred {
     pub gid: Ids<Gid>,
     /// Supplementary groups, sorted as the kernel keeps them (`groups_sort`).
     pub groups: Rc<[Gid]>,
+    /// Capabilities.
+    pub caps: Caps,
+    /// How far uid 0 is special.
+    pub securebits: SecureBits,
+    /// Whether exec may give privileges no more (PR_SET_NO_NEW_PRIVS).
+    pub no_new_privs: bool,
 }
 
 impl Cred {
+    /// Root, as the kernel starts the first process: all ids 0, no supplementary groups, all capabilities.
+    pub fn root() -> Cred {
+        Cred::login(Uid::ROOT, Gid::ROOT, Vec::new())
+    }
+
+    /// What a login program that is root leaves a session of `uid` with, by setgroups(2), setgid(2), setuid(2): root
+    /// has all capabilities, others have none.
+    pub fn login(uid: Uid, gid: Gid, groups: Vec<Gid>) -> Cred {
+        Cred {
+            uid: Ids::all(uid),
+            gid: Ids::all(gid),
+            groups: groups::sorted(groups),
+            caps: if uid == Uid::ROOT { Caps::FULL } else { Caps::NONE },
+            securebits: SecureBits::empty(),
+            no_new_privs: false,
+        }
+    }
+
     /// Whether this is what the kernel itself would show for a task of the namespace's root that never changed
     /// anything, but for its groups.
     pub fn is_plain_root(&self) -> bool {
