@@ -1,8 +1,13 @@
 //! What exec does to credentials: execve(2), execveat(2), and the moment after.
 
-use crate::abi::{Errno, Gid, Uid};
+use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
+
+use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::{ExecFile, FileCaps};
-use crate::guest::{Guest, Node, Place};
+use crate::guest::{Answer, Dir, Guest, Node, Place, Trailing};
+
+const S_IFMT: u32 = 0o170_000;
+const S_IFREG: u32 = 0o100_000;
 
 /// Mounted nosuid (`ST_NOSUID` of statvfs(3)).
 const ST_NOSUID: u64 = 2;
@@ -20,6 +25,40 @@ pub struct AuxIds {
     pub egid: Gid,
     /// AT_SECURE.
     pub secure: bool,
+}
+
+/// execve(2): refused where file capabilities ask for more than the bounding set allows, which the real bounding set
+/// does not know. Everything else about exec is the kernel's, and [`after_exec`]'s.
+pub fn execve(guest: &dyn Guest, call: &Call) -> Answer {
+    check(guest, Dir::Cwd, call.word(0), 0)
+}
+
+/// execveat(2), likewise.
+pub fn execveat(guest: &dyn Guest, call: &Call) -> Answer {
+    check(guest, Dir::from_raw(call.int(0)), call.word(1), call.uint(4))
+}
+
+/// Nothing is looked at unless the bounding set is reduced: with all of it, no exec can fail. Whatever cannot be found
+/// or executed is left to the kernel to refuse, in its own order. The interpreter of a script is not looked at.
+fn check(guest: &dyn Guest, dir: Dir, path: u64, flags: u32) -> Answer {
+    let cred = guest.cred();
+    if cred.caps.bounding.is_all() {
+        return Answer::Native;
+    }
+    let file = guest.read_path(path).and_then(|path| {
+        let trailing = if flags & AT_SYMLINK_NOFOLLOW == 0 { Trailing::Follow } else { Trailing::Keep };
+        let node = match dir {
+            Dir::Fd(fd) if path.is_empty() && flags & AT_EMPTY_PATH != 0 => guest.find(&Place::Fd(fd))?,
+            _ if path.is_empty() => return Err(Errno::ENOENT),
+            dir => guest.find(&Place::Path { dir, path: &path, trailing })?,
+        };
+        let mode = node.stat()?.mode;
+        if mode & S_IFMT == S_IFREG && mode & 0o111 != 0 { Ok(node) } else { Err(Errno::EACCES) }
+    });
+    match file.and_then(|node| exec_file(guest, node.as_ref())).map(|file| cred.exec(&file)) {
+        Ok(Err(errno)) => Answer::Err(errno),
+        _ => Answer::Native,
+    }
 }
 
 /// Gives a task the credentials of the program that it has just become. For the engine, at the exec event.
@@ -73,5 +112,102 @@ fn exec_file(guest: &dyn Guest, node: &dyn Node) -> Result<ExecFile, Errno> {
         Ok(file)
     } else {
         Ok(ExecFile::PLAIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Abi;
+    use crate::cred::{CapSet, Cred};
+    use crate::family::fake::Fake;
+    use crate::owner::Record;
+
+    fn id(raw: u32) -> (Uid, Gid) {
+        (Uid::new(raw).unwrap(), Gid::new(raw).unwrap())
+    }
+
+    fn user() -> Fake {
+        Fake::new(Abi::X86_64, Cred::login(id(1000).0, id(1000).1, vec![]))
+    }
+
+    /// `cap_net_raw=ep`.
+    fn net_raw() -> Vec<u8> {
+        [0x0200_0001, 1 << 13, 0, 0, 0u32].map(u32::to_le_bytes).concat()
+    }
+
+    #[test]
+    fn a_plain_program_changes_nothing() {
+        let guest = user();
+        let ids = after_exec(&guest);
+        assert_eq!((ids.uid, ids.euid, ids.secure), (id(1000).0, id(1000).0, false));
+        let root = Fake::root(Abi::X86_64);
+        assert!(!after_exec(&root).secure);
+        assert_eq!(root.cred_now(), Cred::root());
+    }
+
+    #[test]
+    fn set_user_id_by_the_virtual_owner() {
+        let guest = user();
+        let record = Record { mode: Some(0o4755), ..Record::owned(id(33).0, id(33).1) };
+        guest.records.borrow_mut().insert(1, record);
+        let ids = after_exec(&guest);
+        assert_eq!((ids.uid, ids.euid, ids.egid, ids.secure), (id(1000).0, id(33).0, id(1000).1, true));
+        assert_eq!(guest.cred_now().uid.saved, id(33).0);
+    }
+
+    #[test]
+    fn an_unmapped_native_owner_is_root() {
+        let mut guest = user();
+        guest.program.native = (0o104_755, 65534, 65534);
+        assert_eq!(after_exec(&guest).euid, Uid::ROOT);
+        assert_eq!(guest.cred_now().caps.effective, CapSet::all());
+    }
+
+    #[test]
+    fn nosuid_mounts_give_nothing() {
+        let mut guest = user();
+        guest.program.native.0 = 0o104_755;
+        guest.program.caps = Some(net_raw());
+        guest.program.mount_flags = ST_NOSUID;
+        assert!(!after_exec(&guest).secure);
+        assert!(guest.cred_now().caps.permitted.is_empty());
+    }
+
+    #[test]
+    fn recorded_capabilities_come_before_native_ones() {
+        let mut guest = user();
+        guest.program.caps = Some(net_raw());
+        after_exec(&guest);
+        assert_eq!(guest.cred_now().caps.effective, CapSet::NET_RAW);
+        let mut record = Record::owned(Uid::ROOT, Gid::ROOT);
+        let value = [0x0200_0001, 1 << 10, 0, 0, 0u32].map(u32::to_le_bytes).concat();
+        record.xattrs.insert(b"security.capability"[..].into(), value.into());
+        guest.records.borrow_mut().insert(1, record);
+        assert!(after_exec(&guest).secure);
+        assert_eq!(guest.cred_now().caps.permitted, CapSet::NET_BIND_SERVICE);
+    }
+
+    #[test]
+    fn capabilities_held_back_refuse_the_exec() {
+        let cred = Cred::root().bounding_drop(13).unwrap();
+        let mut guest = Fake::new(Abi::X86_64, cred);
+        guest.put(0x100, b"/bin/ping\0");
+        assert_eq!(guest.run(execve, &[0x100]), Answer::Native);
+        guest.program.caps = Some(net_raw());
+        assert_eq!(guest.run(execve, &[0x100]), Answer::Err(Errno::EPERM));
+        assert_eq!(guest.run(execveat, &[3, 0x109, 0, 0, AT_EMPTY_PATH.into()]), Answer::Err(Errno::EPERM));
+        assert_eq!(guest.run(execveat, &[3, 0x109]), Answer::Native, "ENOENT is the kernel's to say");
+        guest.program.native.0 = 0o100_644;
+        assert_eq!(guest.run(execve, &[0x100]), Answer::Native, "EACCES comes first");
+    }
+
+    #[test]
+    fn capabilities_seen_too_late_are_left_out() {
+        let mut guest = Fake::new(Abi::X86_64, Cred::root().bounding_drop(13).unwrap());
+        guest.program.caps = Some(net_raw());
+        guest.program.native.0 = 0o104_755;
+        assert!(!after_exec(&guest).secure);
+        assert_eq!(guest.cred_now().caps.effective, CapSet::all() - CapSet::NET_RAW);
     }
 }

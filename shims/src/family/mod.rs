@@ -1,5 +1,43 @@
 //! The shims, one file per family. Each reads like the man page of its calls.
 
+pub mod caps;
 pub mod exec;
+#[cfg(test)]
+mod fake;
 pub mod gid;
+pub mod groups;
+pub mod prctl;
 pub mod uid;
+
+use std::rc::Rc;
+
+use crate::abi::{Call, Errno};
+use crate::cred::Cred;
+use crate::guest::{Answer, Guest};
+
+/// Gives the task the credentials that a rule makes of its present ones, or the rule's error. Success is 0.
+fn change(guest: &dyn Guest, rule: impl FnOnce(&Cred) -> Result<Cred, Errno>) -> Answer {
+    let old = guest.cred();
+    let new = match rule(&old) {
+        Ok(new) => new,
+        Err(errno) => return Answer::Err(errno),
+    };
+    if new != *old {
+        guest.set_cred(Rc::new(new));
+    }
+    Answer::Ret(0)
+}
+
+/// Writes the three results of getresuid(2) and getresgid(2) to where the arguments point, one after the other, so
+/// that those before a bad pointer arrive.
+fn give_three<const N: usize>(guest: &dyn Guest, call: &Call, ids: [[u8; N]; 3]) -> Answer {
+    let write = |(n, id): (usize, &[u8; N])| guest.write(call.word(n), id);
+    ids.iter().enumerate().try_for_each(write).into()
+}
+
+/// Reads an `unsigned int`.
+fn read_u32(guest: &dyn Guest, addr: u64) -> Result<u32, Errno> {
+    let mut bytes = [0; 4];
+    guest.read(addr, &mut bytes)?;
+    Ok(u32::from_ne_bytes(bytes))
+}

@@ -1,0 +1,251 @@
+//! A guest for tests: some memory, credentials, one other task, and one program with a mode and an owner.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
+
+use crate::abi::{Abi, Call, Errno, Gid, Uid};
+use crate::cred::Cred;
+use crate::guest::{Answer, Guest, Host, Node, Place};
+use crate::owner::{FileId, Inode, Record, Store, Time, World};
+
+/// See the module.
+pub struct Fake {
+    abi: Abi,
+    cred: RefCell<Rc<Cred>>,
+    memory: RefCell<Vec<u8>>,
+    /// The program of every exec.
+    pub program: Program,
+    /// Records by inode number.
+    pub records: RefCell<HashMap<u64, Record>>,
+}
+
+/// The one file there is.
+#[derive(Clone)]
+pub struct Program {
+    /// Native mode, owner and group.
+    pub native: (u32, u32, u32),
+    /// Native `security.capability`.
+    pub caps: Option<Vec<u8>>,
+    /// Flags of its mount.
+    pub mount_flags: u64,
+}
+
+impl Fake {
+    /// Its thread id.
+    pub const TID: i32 = 1234;
+    /// The thread id of the other task, an ordinary user's.
+    pub const OTHER: i32 = 1300;
+    /// The end of its memory.
+    pub const END: u64 = 0x80000;
+    /// An address that faults.
+    pub const BAD: u64 = Fake::END + 0x1000;
+
+    /// A task of root's.
+    pub fn root(abi: Abi) -> Fake {
+        Fake::new(abi, Cred::root())
+    }
+
+    /// A task with these credentials.
+    pub fn new(abi: Abi, cred: Cred) -> Fake {
+        Fake {
+            abi,
+            cred: RefCell::new(cred.into()),
+            memory: RefCell::new(vec![0; Fake::END as usize]),
+            program: Program { native: (0o100755, 0, 0), caps: None, mount_flags: 0 },
+            records: RefCell::default(),
+        }
+    }
+
+    /// Makes a call by its shim.
+    pub fn run(&self, shim: fn(&dyn Guest, &Call) -> Answer, args: &[u64]) -> Answer {
+        let mut call = self.call();
+        call.args[..args.len()].copy_from_slice(args);
+        shim(self, &call)
+    }
+
+    /// Its credentials now.
+    pub fn cred_now(&self) -> Cred {
+        (**self.cred.borrow()).clone()
+    }
+
+    /// Puts bytes into its memory.
+    pub fn put(&self, addr: u64, data: &[u8]) {
+        self.write(addr, data).expect("within the memory");
+    }
+
+    /// Bytes of its memory.
+    pub fn bytes(&self, addr: u64, length: usize) -> Vec<u8> {
+        self.memory.borrow()[addr as usize..][..length].to_vec()
+    }
+}
+
+impl Guest for Fake {
+    fn call(&self) -> Call {
+        Call { abi: self.abi, nr: 0, args: [0; 6] }
+    }
+
+    fn tid(&self) -> i32 {
+        Fake::TID
+    }
+
+    fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        let memory = self.memory.borrow();
+        let from = memory.get(addr as usize..addr as usize + buf.len()).ok_or(Errno::EFAULT)?;
+        buf.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn write(&self, addr: u64, data: &[u8]) -> Result<(), Errno> {
+        let mut memory = self.memory.borrow_mut();
+        let to = memory.get_mut(addr as usize..addr as usize + data.len()).ok_or(Errno::EFAULT)?;
+        to.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn read_path(&self, addr: u64) -> Result<CString, Errno> {
+        self.read_str(addr, 4096)
+    }
+
+    fn read_str(&self, addr: u64, max: usize) -> Result<CString, Errno> {
+        let memory = self.memory.borrow();
+        let from = memory.get(addr as usize..).ok_or(Errno::EFAULT)?;
+        let text = CStr::from_bytes_until_nul(from).map_err(|_| Errno::EFAULT)?;
+        if text.count_bytes() < max { Ok(text.to_owned()) } else { Err(Errno::ERANGE) }
+    }
+
+    fn cred(&self) -> Rc<Cred> {
+        self.cred.borrow().clone()
+    }
+
+    fn set_cred(&self, cred: Rc<Cred>) {
+        *self.cred.borrow_mut() = cred;
+    }
+
+    fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
+        match pid {
+            Fake::OTHER => Ok(Cred::login(Uid::OVERFLOW, Gid::OVERFLOW, vec![]).into()),
+            _ => Err(Errno::ESRCH),
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
+        self
+    }
+
+    fn world(&self) -> World {
+        World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true }
+    }
+
+    fn find(&self, _: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+        Ok(Box::new(self.program.clone()))
+    }
+
+    fn umask(&self) -> Result<u32, Errno> {
+        Ok(0o022)
+    }
+
+    fn root_changes(&self) {}
+
+    fn submit(&self, _: Host) {}
+
+    fn take_reply(&self) -> Option<Result<u64, Errno>> {
+        None
+    }
+}
+
+impl Store for Fake {
+    fn get(&self, inode: &Inode) -> Option<Record> {
+        self.records.borrow().get(&inode.id.ino).cloned()
+    }
+
+    fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {
+        Err(self.records.borrow().contains_key(&id.ino))
+    }
+
+    fn put(&self, inode: &Inode, record: Record) {
+        self.records.borrow_mut().insert(inode.id.ino, record);
+    }
+
+    fn forget(&self, inode: &Inode) {
+        self.records.borrow_mut().remove(&inode.id.ino);
+    }
+
+    fn directories_pass_on(&self) -> bool {
+        false
+    }
+
+    fn has_devices(&self) -> bool {
+        false
+    }
+
+    fn may_be_device(&self, _: FileId) -> bool {
+        false
+    }
+
+    fn has_xattrs(&self) -> bool {
+        self.records.borrow().values().any(|record| !record.xattrs.is_empty())
+    }
+
+    fn awaits_unlink(&self) -> bool {
+        false
+    }
+}
+
+impl Node for Program {
+    fn stat(&self) -> Result<Inode, Errno> {
+        let (mode, uid, gid) = self.native;
+        let time = Time { sec: 1, nsec: 0 };
+        Ok(Inode {
+            id: FileId { dev: 1, ino: 1 },
+            btime: Some(time),
+            ctime: time,
+            mode,
+            nlink: 1,
+            uid,
+            gid,
+            rdev: 0,
+        })
+    }
+
+    fn xattr(&self, _: &CStr) -> Result<Vec<u8>, Errno> {
+        self.caps.clone().ok_or(Errno::ENODATA)
+    }
+
+    fn mount_flags(&self) -> Result<u64, Errno> {
+        Ok(self.mount_flags)
+    }
+
+    fn touch_owner(&self) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
+    fn set_mode(&self, _: u32) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
+    fn set_xattr(&self, _: &CStr, _: &[u8], _: u32) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
+    fn remove_xattr(&self, _: &CStr) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
+        Ok(Vec::new())
+    }
+
+    fn cover_with_device(&self, _: &CStr) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+
+    fn uncover(&self) -> Result<(), Errno> {
+        Err(Errno::EINVAL)
+    }
+
+    fn cover_with_tree(&self, _: &CStr) -> Result<(), Errno> {
+        Err(Errno::EPERM)
+    }
+}
