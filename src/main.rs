@@ -2,6 +2,7 @@
 
 mod arch;
 mod engine;
+mod store;
 mod sys;
 
 fn main() {}

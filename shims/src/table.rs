@@ -8,7 +8,7 @@ use std::rc::Rc;
 use syscalls::{Errno, x86, x86_64};
 
 use crate::abi::{Abi, Call};
-use crate::family::{caps, exec, gid, groups, prctl, uid};
+use crate::family::{caps, chmod, chown, exec, gid, groups, prctl, stat, uid};
 use crate::guest::{Answer, Coroutine, Guest};
 
 /// What becomes of a call.
@@ -121,7 +121,6 @@ macro_rules! row {
 }
 
 /// Turns an `async fn(Rc<dyn Guest>, Call) -> Answer` into a [`Shim::Coroutine`].
-#[allow(unused_macros)] // the file families arrive with the owner rules
 macro_rules! coroutine {
     ($shim:path) => {
         Shim::Coroutine(|guest, call| Box::pin($shim(guest, call)))
@@ -177,6 +176,35 @@ pub static ROWS: &[Row] = &[
         x86_64: At(exec::execve), i386: At(exec::execve)),
     row!(execveat, Partial("scripts: capabilities of the interpreter's file cannot make the call fail"),
         x86_64: At(exec::execveat), i386: At(exec::execveat)),
+
+    // chown: src/family/chown.rs
+    row!(chown, Full, x86_64: At(chown::chown), i386: At(chown::chown16)),
+    row!(lchown, Full, x86_64: At(chown::lchown), i386: At(chown::lchown16)),
+    row!(fchown, Full, x86_64: At(chown::fchown), i386: At(chown::fchown16)),
+    row!(fchownat, Full, x86_64: At(chown::fchownat), i386: At(chown::fchownat)),
+    row!(chown32, Full, i386: At(chown::chown)),
+    row!(lchown32, Full, i386: At(chown::lchown)),
+    row!(fchown32, Full, i386: At(chown::fchown)),
+
+    // chmod: src/family/chmod.rs
+    row!(chmod, Full, x86_64: At(chmod::chmod), i386: At(chmod::chmod)),
+    row!(fchmod, Full, x86_64: At(chmod::fchmod), i386: At(chmod::fchmod)),
+    row!(fchmodat, Full, x86_64: At(chmod::fchmodat), i386: At(chmod::fchmodat)),
+    row!(fchmodat2, Full, x86_64: At(chmod::fchmodat2), i386: At(chmod::fchmodat2)),
+
+    // stat: src/family/stat.rs
+    row!(stat, Full, x86_64: coroutine!(stat::stat), i386: coroutine!(stat::stat32)),
+    row!(lstat, Full, x86_64: coroutine!(stat::lstat), i386: coroutine!(stat::lstat32)),
+    row!(fstat, Full, x86_64: coroutine!(stat::fstat), i386: coroutine!(stat::fstat32)),
+    row!(newfstatat, Full, x86_64: coroutine!(stat::fstatat)),
+    row!(statx, Full, x86_64: coroutine!(stat::statx), i386: coroutine!(stat::statx)),
+    row!(stat64, Full, i386: coroutine!(stat::stat64)),
+    row!(lstat64, Full, i386: coroutine!(stat::lstat64)),
+    row!(fstat64, Full, i386: coroutine!(stat::fstat64)),
+    row!(fstatat64, Full, i386: coroutine!(stat::fstatat64)),
+    row!(oldstat, Full, i386: coroutine!(stat::oldstat)),
+    row!(oldlstat, Full, i386: coroutine!(stat::oldlstat)),
+    row!(oldfstat, Full, i386: coroutine!(stat::oldfstat)),
 ];
 
 /// Finds the row of a call.

@@ -1,8 +1,13 @@
 //! How a call travels between guest and kernel: ABIs, arguments, errnos, ids, struct layouts.
 
 mod ids;
+mod layout;
 
 pub use ids::{Gid, KeepGid, KeepUid, Uid};
+pub use layout::{
+    OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields, StatLayout, major,
+    makedev, minor,
+};
 pub use syscalls::Errno;
 
 /// Which system-call interface a call came in by. One task may use several (a 64-bit program can execute

@@ -1,12 +1,18 @@
 //! The shims, one file per family. Each reads like the man page of its calls.
 
 pub mod caps;
+pub mod chmod;
+pub mod chown;
 pub mod exec;
 #[cfg(test)]
 mod fake;
+pub mod file;
 pub mod gid;
 pub mod groups;
+#[cfg(test)]
+mod mock;
 pub mod prctl;
+pub mod stat;
 pub mod uid;
 
 use std::rc::Rc;

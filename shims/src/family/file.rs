@@ -1,0 +1,228 @@
+//! What the file families share: which file a call means, how it looks to the guest, and how that is changed.
+
+use std::ffi::CString;
+
+use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
+
+use crate::abi::Errno;
+use crate::guest::{Dir, Guest, Node, Place, Trailing};
+use crate::owner::{Attr, Inode, PERMISSIONS, Record, World};
+
+/// Mounted read-only (`ST_RDONLY` of statvfs(3)).
+pub const ST_RDONLY: u64 = 1;
+
+/// Which file a call means, with its path read.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A descriptor, `O_PATH` ones included.
+    Fd(i32),
+    /// A descriptor that has to be open for more than its path.
+    OpenFd(i32),
+    /// The working directory.
+    Cwd,
+    /// A path.
+    Path {
+        /// Where it starts.
+        dir: Dir,
+        /// The path, never empty.
+        path: CString,
+        /// What a trailing link stands for.
+        trailing: Trailing,
+    },
+}
+
+impl Target {
+    /// A path at `addr`, relative to the working directory. ENOENT for an empty one.
+    pub fn path(guest: &dyn Guest, addr: u64, trailing: Trailing) -> Result<Target, Errno> {
+        Target::path_at(guest, Dir::Cwd, addr, trailing)
+    }
+
+    /// A path at `addr`, relative to `dir`. ENOENT for an empty one.
+    pub fn path_at(guest: &dyn Guest, dir: Dir, addr: u64, trailing: Trailing) -> Result<Target, Errno> {
+        let path = guest.read_path(addr)?;
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        Ok(Target::Path { dir, path, trailing })
+    }
+
+    /// A path at `addr`, relative to descriptor `fd`, with AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in `flags`. Other
+    /// flags are the caller's to judge.
+    pub fn at(guest: &dyn Guest, fd: i32, addr: u64, flags: u32) -> Result<Target, Errno> {
+        let path = guest.read_path(addr)?;
+        let dir = Dir::from_raw(fd);
+        if !path.is_empty() {
+            let keep = flags & AT_SYMLINK_NOFOLLOW != 0;
+            let trailing = if keep { Trailing::Keep } else { Trailing::Follow };
+            return Ok(Target::Path { dir, path, trailing });
+        }
+        match dir {
+            _ if flags & AT_EMPTY_PATH == 0 => Err(Errno::ENOENT),
+            Dir::Cwd => Ok(Target::Cwd),
+            Dir::Fd(fd) => Ok(Target::Fd(fd)),
+        }
+    }
+
+    /// [`Target::at`] for the calls that since Linux 6.11 take a null pointer for an empty path
+    /// (`getname_maybe_null`).
+    pub fn at_or_null(guest: &dyn Guest, fd: i32, addr: u64, flags: u32) -> Result<Target, Errno> {
+        if addr != 0 || flags & AT_EMPTY_PATH == 0 {
+            return Target::at(guest, fd, addr, flags);
+        }
+        match Dir::from_raw(fd) {
+            Dir::Cwd => Ok(Target::Cwd),
+            Dir::Fd(fd) => Ok(Target::Fd(fd)),
+        }
+    }
+
+    /// The place to look at.
+    pub fn place(&self) -> Place<'_> {
+        match self {
+            Target::Fd(fd) => Place::Fd(*fd),
+            Target::OpenFd(fd) => Place::OpenFd(*fd),
+            Target::Cwd => Place::Cwd,
+            Target::Path { dir, path, trailing } => Place::Path { dir: *dir, path, trailing: *trailing },
+        }
+    }
+
+    /// The directory that the last component of the path is looked up in.
+    pub fn parent(&self) -> Target {
+        let Target::Path { dir, path, .. } = self else { return self.clone() };
+        let bytes = path.to_bytes();
+        let named = bytes.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+        let parent = match bytes[..named].iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => &bytes[..=slash],
+            None if named == 0 => bytes,
+            None => {
+                return match dir {
+                    Dir::Cwd => Target::Cwd,
+                    Dir::Fd(fd) => Target::Fd(*fd),
+                };
+            }
+        };
+        // A part of a string without NULs has none.
+        let path = CString::new(parent).unwrap_or_default();
+        Target::Path { dir: *dir, path, trailing: Trailing::Follow }
+    }
+}
+
+/// A file that was looked up, and what is known of it.
+pub struct Seen {
+    /// The engine's hold on it.
+    pub node: Box<dyn Node>,
+    /// The inode natively.
+    pub inode: Inode,
+    /// What is recorded.
+    pub record: Option<Record>,
+    /// How native ids read.
+    pub world: World,
+}
+
+impl Seen {
+    /// Looks a file up.
+    pub fn find(guest: &dyn Guest, target: &Target) -> Result<Seen, Errno> {
+        Seen::hold(guest, guest.find(&target.place())?)
+    }
+
+    /// Reads what is known of a node.
+    pub fn hold(guest: &dyn Guest, node: Box<dyn Node>) -> Result<Seen, Errno> {
+        let inode = node.stat()?;
+        let record = guest.store().get(&inode);
+        Ok(Seen { node, inode, record, world: guest.world() })
+    }
+
+    /// How it looks to the guest.
+    pub fn attr(&self) -> Attr {
+        Attr::of(&self.inode, self.record.as_ref(), &self.world)
+    }
+
+    /// What an error of permission becomes if the mount is read-only: the kernel asks that first
+    /// (`mnt_want_write`).
+    pub fn denied(&self, errno: Errno) -> Errno {
+        self.writable().err().unwrap_or(errno)
+    }
+
+    /// EROFS if the mount is read-only.
+    pub fn writable(&self) -> Result<(), Errno> {
+        match self.node.mount_flags()? & ST_RDONLY {
+            0 => Ok(()),
+            _ => Err(Errno::EROFS),
+        }
+    }
+
+    /// Whether the kernel lets us change the inode at all. What belongs to others (the machine's own files, its
+    /// devices bound over placeholders) is changed in the record alone.
+    fn is_native(&self) -> bool {
+        self.world.owns(&self.inode)
+    }
+
+    /// The native half of a chown: what it does besides changing owners. EROFS, EPERM for immutable files.
+    pub fn touch_owner(&self) -> Result<(), Errno> {
+        if self.is_native() { self.node.touch_owner() } else { self.writable() }
+    }
+
+    /// The native half of a chmod. `mode` has the type.
+    pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        if self.is_native() {
+            self.node.set_mode(self.world.native_mode(mode) & PERMISSIONS)
+        } else {
+            self.writable()
+        }
+    }
+
+    /// What is known so far, to be changed and given to [`Seen::save`].
+    pub fn edit(&self) -> Record {
+        self.record.clone().unwrap_or_else(|| {
+            let attr = self.attr();
+            Record::owned(attr.uid, attr.gid)
+        })
+    }
+
+    /// Makes `attr` and whatever else `record` holds what is known of the file from now on.
+    pub fn save(&mut self, guest: &dyn Guest, mut record: Record, attr: &Attr) {
+        (record.uid, record.gid) = (attr.uid, attr.gid);
+        let native = (self.inode.mode & !PERMISSIONS) | (attr.mode & PERMISSIONS);
+        record.mode = if self.is_native() {
+            self.inode.mode = self.world.native_mode(native);
+            self.world.recorded_mode(native)
+        } else if native == self.inode.mode {
+            None
+        } else {
+            Some((native & PERMISSIONS) as u16)
+        };
+        let (uid, gid) = self.world.owner(self.inode.uid, self.inode.gid);
+        if record == Record::owned(uid, gid) {
+            if self.record.take().is_some() {
+                guest.store().forget(&self.inode);
+            }
+        } else if self.record.as_ref() != Some(&record) || attr.is_dir() {
+            guest.store().put(&self.inode, record.clone());
+            self.record = Some(record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parent(path: &str) -> String {
+        let path = CString::new(path).unwrap();
+        match (Target::Path { dir: Dir::Fd(7), path, trailing: Trailing::Keep }).parent() {
+            Target::Path { path, .. } => path.into_string().unwrap(),
+            Target::Fd(fd) => format!("fd {fd}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_parent_is_what_comes_before_the_last_name() {
+        assert_eq!(parent("a"), "fd 7");
+        assert_eq!(parent("a/"), "fd 7");
+        assert_eq!(parent("a/b"), "a/");
+        assert_eq!(parent("a/b//"), "a/");
+        assert_eq!(parent("a//b"), "a//");
+        assert_eq!(parent("/a"), "/");
+        assert_eq!(parent("/"), "/");
+    }
+}

@@ -1,0 +1,386 @@
+//! A guest for unit tests: files in a map by path, memory in a vector, host calls answered by a closure.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use linux_raw_sys::general::{S_IFMT, S_ISGID, S_ISUID};
+
+use crate::abi::{Abi, Call, Errno};
+use crate::cred::Cred;
+use crate::guest::{Answer, Dir, Guest, Host, Node, Place};
+use crate::owner::tests_support::user;
+use crate::owner::{Attr, FileId, Inode, PERMISSIONS, Record, Store, Time, World};
+
+/// One inode of the mock's only file system.
+#[derive(Clone)]
+struct File {
+    inode: Inode,
+    xattrs: BTreeMap<CString, Vec<u8>>,
+    cover: Option<CString>,
+}
+
+/// Files by path; hard links share the cell.
+type Tree = Rc<RefCell<BTreeMap<String, Rc<RefCell<File>>>>>;
+
+/// The guest.
+pub struct Mock {
+    tree: Tree,
+    fds: RefCell<BTreeMap<i32, String>>,
+    memory: RefCell<Vec<u8>>,
+    cred: RefCell<Rc<Cred>>,
+    world: Cell<World>,
+    read_only: Rc<Cell<bool>>,
+    next: Cell<u64>,
+    records: Map,
+    submitted: RefCell<Vec<Host>>,
+    replies: RefCell<Vec<Result<u64, Errno>>>,
+}
+
+/// A store that trusts numbers, for a file system that never reuses one.
+#[derive(Default)]
+struct Map(RefCell<BTreeMap<FileId, (Inode, Record)>>);
+
+impl Map {
+    fn any(&self, test: impl Fn(&Inode, &Record) -> bool) -> bool {
+        self.0.borrow().values().any(|(inode, record)| test(inode, record))
+    }
+}
+
+impl Store for Map {
+    fn get(&self, inode: &Inode) -> Option<Record> {
+        self.0.borrow().get(&inode.id).map(|(_, record)| record.clone())
+    }
+    fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {
+        self.0.borrow().get(&id).map(|(_, record)| record.clone()).ok_or(false)
+    }
+    fn put(&self, inode: &Inode, record: Record) {
+        self.0.borrow_mut().insert(inode.id, (*inode, record));
+    }
+    fn forget(&self, inode: &Inode) {
+        self.0.borrow_mut().remove(&inode.id);
+    }
+    fn directories_pass_on(&self) -> bool {
+        self.any(|inode, record| {
+            inode.mode & S_IFMT == linux_raw_sys::general::S_IFDIR
+                && (inode.mode & S_ISGID != 0 || record.xattrs.contains_key(&b"system.posix_acl_default"[..]))
+        })
+    }
+    fn has_devices(&self) -> bool {
+        self.any(|_, record| record.device.is_some())
+    }
+    fn may_be_device(&self, id: FileId) -> bool {
+        self.any(|inode, record| inode.id == id && record.device.is_some())
+    }
+    fn has_xattrs(&self) -> bool {
+        self.any(|_, record| !record.xattrs.is_empty())
+    }
+    fn awaits_unlink(&self) -> bool {
+        self.has_devices()
+    }
+}
+
+impl Mock {
+    /// Virtual root with an empty file system.
+    pub fn new() -> Mock {
+        let world = World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true };
+        let mock = Mock {
+            tree: Tree::default(),
+            fds: RefCell::default(),
+            memory: RefCell::new(vec![0; 64]),
+            cred: RefCell::new(Rc::new(user(0, 0, &[]))),
+            world: Cell::new(world),
+            read_only: Rc::default(),
+            next: Cell::new(1),
+            records: Map::default(),
+            submitted: RefCell::default(),
+            replies: RefCell::default(),
+        };
+        mock.file("/", 0o040755);
+        mock
+    }
+
+    /// Changes who is calling.
+    pub fn be(&self, cred: Cred) {
+        *self.cred.borrow_mut() = Rc::new(cred);
+    }
+
+    /// Makes a file with a type and mode.
+    pub fn file(&self, path: &str, mode: u32) {
+        let ino = self.next.replace(self.next.get() + 1);
+        let time = Time { sec: ino as i64, nsec: 0 };
+        let id = FileId { dev: 1, ino };
+        let inode = Inode { id, btime: Some(time), ctime: time, mode, nlink: 1, uid: 0, gid: 0, rdev: 0 };
+        let file = File { inode, xattrs: BTreeMap::new(), cover: None };
+        self.tree.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(file)));
+    }
+
+    /// Makes descriptor `fd` one of `path`.
+    pub fn open(&self, fd: i32, path: &str) {
+        self.fds.borrow_mut().insert(fd, path.to_owned());
+    }
+
+    /// Takes CAP_DAC_OVERRIDE from the guest.
+    pub fn without_dac_override(&self) {
+        self.world.set(World { dac_override: false, ..self.world.get() });
+    }
+
+    /// Makes the file system read-only.
+    pub fn read_only(&self, now: bool) {
+        self.read_only.set(now);
+    }
+
+    /// Gives a file to someone that the namespace does not map.
+    pub fn make_foreign(&self, path: &str) {
+        let file = self.at(path).unwrap();
+        (file.borrow_mut().inode.uid, file.borrow_mut().inode.gid) = (65534, 65534);
+    }
+
+    /// Changes a mode behind the back of the shims.
+    pub fn set_native_mode(&self, path: &str, mode: u32) {
+        self.at(path).unwrap().borrow_mut().inode.mode = mode;
+    }
+
+    /// Changes what is recorded of a file.
+    pub fn record(&self, path: &str, change: impl FnOnce(&mut Record)) {
+        let inode = self.inode(path);
+        let attr = self.attr(path);
+        let mut record = self.records.get(&inode).unwrap_or(Record::owned(attr.uid, attr.gid));
+        change(&mut record);
+        self.records.put(&inode, record);
+    }
+
+    /// How many records there are.
+    pub fn records(&self) -> usize {
+        self.records.0.borrow().len()
+    }
+
+    /// What is recorded of a file.
+    pub fn recorded(&self, path: &str) -> Option<Record> {
+        self.records.get(&self.inode(path))
+    }
+
+    /// The inode of a path.
+    pub fn inode(&self, path: &str) -> Inode {
+        self.at(path).unwrap().borrow().inode
+    }
+
+    /// The device that a path is covered with.
+    pub fn cover(&self, path: &str) -> Option<CString> {
+        self.at(path).unwrap().borrow().cover.clone()
+    }
+
+    /// How a file looks to the guest.
+    pub fn attr(&self, path: &str) -> Attr {
+        let inode = self.inode(path);
+        Attr::of(&inode, self.records.get(&inode).as_ref(), &self.world.get())
+    }
+
+    /// Virtual owner and group.
+    pub fn owner(&self, path: &str) -> (u32, u32) {
+        let attr = self.attr(path);
+        (attr.uid.raw(), attr.gid.raw())
+    }
+
+    /// Virtual mode.
+    pub fn mode(&self, path: &str) -> u32 {
+        self.attr(path).mode
+    }
+
+    /// Native mode.
+    pub fn native_mode(&self, path: &str) -> u32 {
+        self.inode(path).mode
+    }
+
+    /// Puts bytes into memory.
+    pub fn poke(&self, bytes: &[u8]) -> u64 {
+        let mut memory = self.memory.borrow_mut();
+        let addr = memory.len() as u64;
+        memory.extend_from_slice(bytes);
+        addr
+    }
+
+    /// What is in memory.
+    pub fn peek(&self, addr: u64, len: usize) -> Vec<u8> {
+        self.memory.borrow()[addr as usize..][..len].to_vec()
+    }
+
+    /// The host calls that were made.
+    pub fn submitted(&self) -> Vec<Host> {
+        self.submitted.borrow().clone()
+    }
+
+    /// Removes a name.
+    pub fn remove(&self, path: &str) {
+        self.tree.borrow_mut().remove(path);
+    }
+
+    fn at(&self, path: &str) -> Result<Rc<RefCell<File>>, Errno> {
+        self.tree.borrow().get(path).cloned().ok_or(Errno::ENOENT)
+    }
+
+    fn resolve(&self, place: &Place<'_>) -> Result<String, Errno> {
+        let of_fd = |fd: i32| self.fds.borrow().get(&fd).cloned().ok_or(Errno::EBADF);
+        Ok(match place {
+            Place::Fd(fd) | Place::OpenFd(fd) => of_fd(*fd)?,
+            Place::Cwd | Place::Exe => "/".to_owned(),
+            Place::Path { dir, path, .. } => {
+                let path = path.to_str().map_err(|_| Errno::EINVAL)?;
+                let base = match dir {
+                    _ if path.starts_with('/') => String::new(),
+                    Dir::Cwd => "/".to_owned(),
+                    Dir::Fd(fd) => of_fd(*fd)? + "/",
+                };
+                let joined = base.replace("//", "/") + path;
+                if joined.len() > 1 { joined.trim_end_matches('/').to_owned() } else { joined }
+            }
+        })
+    }
+}
+
+impl Guest for Mock {
+    fn call(&self) -> Call {
+        Call { abi: Abi::X86_64, nr: 0, args: [0; 6] }
+    }
+    fn tid(&self) -> i32 {
+        1
+    }
+    fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        let memory = self.memory.borrow();
+        let from = memory.get(addr as usize..).and_then(|rest| rest.get(..buf.len())).ok_or(Errno::EFAULT)?;
+        buf.copy_from_slice(from);
+        Ok(())
+    }
+    fn write(&self, addr: u64, data: &[u8]) -> Result<(), Errno> {
+        let mut memory = self.memory.borrow_mut();
+        let to = memory.get_mut(addr as usize..).and_then(|rest| rest.get_mut(..data.len()));
+        to.ok_or(Errno::EFAULT)?.copy_from_slice(data);
+        Ok(())
+    }
+    fn read_path(&self, addr: u64) -> Result<CString, Errno> {
+        self.read_str(addr, 4096).map_err(|e| if e == Errno::ERANGE { Errno::ENAMETOOLONG } else { e })
+    }
+    fn read_str(&self, addr: u64, max: usize) -> Result<CString, Errno> {
+        let memory = self.memory.borrow();
+        let rest = memory.get(addr as usize..).filter(|_| addr != 0).ok_or(Errno::EFAULT)?;
+        let text = CStr::from_bytes_until_nul(rest).map_err(|_| Errno::EFAULT)?;
+        if text.to_bytes_with_nul().len() > max { Err(Errno::ERANGE) } else { Ok(text.to_owned()) }
+    }
+    fn cred(&self) -> Rc<Cred> {
+        self.cred.borrow().clone()
+    }
+    fn set_cred(&self, cred: Rc<Cred>) {
+        *self.cred.borrow_mut() = cred;
+    }
+    fn cred_of(&self, _: i32) -> Result<Rc<Cred>, Errno> {
+        Err(Errno::ESRCH)
+    }
+    fn store(&self) -> &dyn Store {
+        &self.records
+    }
+    fn world(&self) -> World {
+        self.world.get()
+    }
+    fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+        let file = self.at(&self.resolve(place)?)?;
+        Ok(Box::new(Held { file, read_only: self.read_only.clone() }))
+    }
+    fn umask(&self) -> Result<u32, Errno> {
+        Ok(0o022)
+    }
+    fn root_changes(&self) {}
+    fn submit(&self, host: Host) {
+        self.submitted.borrow_mut().push(host);
+    }
+    fn take_reply(&self) -> Option<Result<u64, Errno>> {
+        self.replies.borrow_mut().pop()
+    }
+}
+
+struct Held {
+    file: Rc<RefCell<File>>,
+    read_only: Rc<Cell<bool>>,
+}
+
+impl Held {
+    fn writable(&self) -> Result<(), Errno> {
+        if self.read_only.get() { Err(Errno::EROFS) } else { Ok(()) }
+    }
+}
+
+impl Node for Held {
+    fn stat(&self) -> Result<Inode, Errno> {
+        Ok(self.file.borrow().inode)
+    }
+    fn touch_owner(&self) -> Result<(), Errno> {
+        self.writable()?;
+        self.file.borrow_mut().inode.mode &= !(S_ISUID | S_ISGID);
+        Ok(())
+    }
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        self.writable()?;
+        let inode = &mut self.file.borrow_mut().inode;
+        inode.mode = (inode.mode & !PERMISSIONS) | mode;
+        Ok(())
+    }
+    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
+        self.file.borrow().xattrs.get(name).cloned().ok_or(Errno::ENODATA)
+    }
+    fn set_xattr(&self, name: &CStr, value: &[u8], _: u32) -> Result<(), Errno> {
+        self.writable()?;
+        self.file.borrow_mut().xattrs.insert(name.to_owned(), value.to_vec());
+        Ok(())
+    }
+    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
+        self.writable()?;
+        self.file.borrow_mut().xattrs.remove(name).map(drop).ok_or(Errno::ENODATA)
+    }
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
+        Ok(self.file.borrow().xattrs.keys().flat_map(|name| name.to_bytes_with_nul().to_vec()).collect())
+    }
+    fn mount_flags(&self) -> Result<u64, Errno> {
+        Ok(if self.read_only.get() { 1 } else { 0 })
+    }
+    fn cover_with_device(&self, name: &CStr) -> Result<(), Errno> {
+        self.file.borrow_mut().cover = Some(name.to_owned());
+        Ok(())
+    }
+    fn uncover(&self) -> Result<(), Errno> {
+        self.file.borrow_mut().cover.take().map(drop).ok_or(Errno::EINVAL)
+    }
+    fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno> {
+        self.cover_with_device(path)
+    }
+}
+
+/// A call whose first arguments are paths and whose next ones are numbers.
+pub fn call(mock: &Mock, paths: &[&str], numbers: &[u64]) -> Call {
+    let mut args = [0; 6];
+    let strings = paths.iter().map(|path| mock.poke(&[path.as_bytes(), b"\0"].concat()));
+    for (slot, value) in args.iter_mut().zip(strings.chain(numbers.iter().copied())) {
+        *slot = value;
+    }
+    Call { abi: Abi::X86_64, nr: 0, args }
+}
+
+/// Runs a shim; `kernel` makes the host calls that it waits for.
+pub fn run<F: Future<Output = Answer>>(
+    mock: &Rc<Mock>,
+    shim: impl FnOnce(Rc<dyn Guest>) -> F,
+    mut kernel: impl FnMut(&Mock, Host) -> Result<u64, Errno>,
+) -> Answer {
+    let mut future = pin!(shim(mock.clone()));
+    loop {
+        let before = mock.submitted.borrow().len();
+        if let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return answer;
+        }
+        let host = mock.submitted.borrow()[before];
+        let reply = kernel(mock, host);
+        mock.replies.borrow_mut().push(reply);
+    }
+}

@@ -1,0 +1,241 @@
+//! stat(2) and statx(2): `fs/stat.c`.
+//!
+//! The guest's own call fills the buffer; then the few bytes that hold owner, mode and device are put right. This is
+//! the hottest path of all: one read and at most one write of guest memory, and no lookup of the file unless the
+//! store says that its record may be an earlier inode's.
+
+use std::rc::Rc;
+
+use super::file::{Seen, Target};
+use crate::abi::{
+    Call, Errno, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields, StatLayout,
+};
+use crate::guest::{Answer, Guest, Host, Trailing, host};
+use crate::owner::{Attr, FileId, Inode, Time};
+
+/// Which file a call asks about.
+type Which = fn(&dyn Guest, &Call) -> Result<Target, Errno>;
+
+/// stat(2).
+pub async fn stat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_X86_64, 1, by_path).await
+}
+
+/// lstat(2).
+pub async fn lstat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_X86_64, 1, by_link).await
+}
+
+/// fstat(2).
+pub async fn fstat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_X86_64, 1, by_fd).await
+}
+
+/// newfstatat(2).
+pub async fn fstatat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_X86_64, 2, by_dir).await
+}
+
+/// stat(2) of i386 with 16-bit ids.
+pub async fn stat32(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_I386, 1, by_path).await
+}
+
+/// lstat(2) of i386 with 16-bit ids.
+pub async fn lstat32(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_I386, 1, by_link).await
+}
+
+/// fstat(2) of i386 with 16-bit ids.
+pub async fn fstat32(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT_I386, 1, by_fd).await
+}
+
+/// oldstat(2) of i386.
+pub async fn oldstat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &OLDSTAT_I386, 1, by_path).await
+}
+
+/// oldlstat(2) of i386.
+pub async fn oldlstat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &OLDSTAT_I386, 1, by_link).await
+}
+
+/// oldfstat(2) of i386.
+pub async fn oldfstat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &OLDSTAT_I386, 1, by_fd).await
+}
+
+/// stat64(2) of i386.
+pub async fn stat64(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT64_I386, 1, by_path).await
+}
+
+/// lstat64(2) of i386.
+pub async fn lstat64(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT64_I386, 1, by_link).await
+}
+
+/// fstat64(2) of i386.
+pub async fn fstat64(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT64_I386, 1, by_fd).await
+}
+
+/// fstatat64(2) of i386.
+pub async fn fstatat64(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STAT64_I386, 2, by_dir).await
+}
+
+/// statx(2).
+pub async fn statx(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    patched(guest, call, &STATX, 4, by_statx).await
+}
+
+fn by_path(guest: &dyn Guest, call: &Call) -> Result<Target, Errno> {
+    Target::path(guest, call.word(0), Trailing::Follow)
+}
+
+fn by_link(guest: &dyn Guest, call: &Call) -> Result<Target, Errno> {
+    Target::path(guest, call.word(0), Trailing::Keep)
+}
+
+fn by_fd(_: &dyn Guest, call: &Call) -> Result<Target, Errno> {
+    Ok(Target::Fd(call.int(0)))
+}
+
+fn by_dir(guest: &dyn Guest, call: &Call) -> Result<Target, Errno> {
+    Target::at_or_null(guest, call.int(0), call.word(1), call.uint(3))
+}
+
+fn by_statx(guest: &dyn Guest, call: &Call) -> Result<Target, Errno> {
+    Target::at_or_null(guest, call.int(0), call.word(1), call.uint(2))
+}
+
+/// How often a file that is replaced under our eyes is looked at again.
+const TRIES: usize = 4;
+
+/// Lets the guest make its call and patches the structure at argument `buffer`.
+async fn patched(
+    guest: Rc<dyn Guest>,
+    call: Call,
+    layout: &'static StatLayout,
+    buffer: usize,
+    which: Which,
+) -> Answer {
+    for _ in 0..TRIES {
+        if host(&guest, Host::Native).await.is_err() {
+            break;
+        }
+        match patch(&*guest, &call, layout, call.word(buffer), which) {
+            Ok(Patched::Done) => break,
+            Ok(Patched::Replaced) => continue,
+            Err(errno) => return Answer::Err(errno),
+        }
+    }
+    Answer::Native
+}
+
+/// What came of an attempt.
+enum Patched {
+    /// The buffer is right.
+    Done,
+    /// Another file is there now than the one that the kernel looked at.
+    Replaced,
+}
+
+fn patch(
+    guest: &dyn Guest,
+    call: &Call,
+    layout: &StatLayout,
+    addr: u64,
+    which: Which,
+) -> Result<Patched, Errno> {
+    let mut space = [0; STAT_MAX];
+    let bytes = &mut space[..layout.len()];
+    guest.read(addr, bytes)?;
+    let native = layout.decode(bytes);
+    let id = FileId { dev: native.dev, ino: native.ino };
+    let time = Time { sec: native.ctime.0, nsec: native.ctime.1 };
+    let attr = if layout.tells_identity() {
+        match guest.store().suspect(id, time) {
+            Ok(record) => Attr::of(&inode(&native, id, time), Some(&record), &guest.world()),
+            Err(false) => Attr::of(&inode(&native, id, time), None, &guest.world()),
+            Err(true) => match look(guest, call, which) {
+                Some(seen) if seen.inode.id == id => seen.attr(),
+                _ => return Ok(Patched::Replaced),
+            },
+        }
+    } else {
+        match look(guest, call, which) {
+            Some(seen) => seen.attr(),
+            None => return Ok(Patched::Replaced),
+        }
+    };
+    let wanted =
+        StatFields { mode: attr.mode, uid: attr.uid.raw(), gid: attr.gid.raw(), rdev: attr.rdev, ..native };
+    if let Some(range) = layout.patch(bytes, &native, &wanted) {
+        guest.write(addr + range.start as u64, &bytes[range])?;
+    }
+    Ok(Patched::Done)
+}
+
+fn look(guest: &dyn Guest, call: &Call, which: Which) -> Option<Seen> {
+    which(guest, call).and_then(|target| Seen::find(guest, &target)).ok()
+}
+
+/// The inode as far as a stat structure tells of it.
+fn inode(fields: &StatFields, id: FileId, ctime: Time) -> Inode {
+    let StatFields { mode, uid, gid, rdev, .. } = *fields;
+    Inode { id, btime: None, ctime, mode, nlink: 1, uid, gid, rdev }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::mock::{Mock, call, run};
+    use crate::owner::tests_support::uid;
+
+    /// Fills a `struct stat` as the kernel would for `/f`.
+    fn fill(mock: &Mock, addr: u64) -> Result<u64, Errno> {
+        let inode = mock.inode("/f");
+        let mut bytes = [0x55; 144];
+        bytes[0..8].copy_from_slice(&inode.id.dev.to_le_bytes());
+        bytes[8..16].copy_from_slice(&inode.id.ino.to_le_bytes());
+        bytes[24..28].copy_from_slice(&inode.mode.to_le_bytes());
+        bytes[28..32].copy_from_slice(&inode.uid.to_le_bytes());
+        bytes[32..36].copy_from_slice(&inode.gid.to_le_bytes());
+        mock.write(addr, &bytes).map(|()| 0)
+    }
+
+    #[test]
+    fn the_buffer_shows_the_record() {
+        let mock = Rc::new(Mock::new());
+        mock.file("/f", 0o100644);
+        mock.record("/f", |record| (record.uid, record.mode) = (uid(33), Some(0o4755)));
+        let buffer = mock.poke(&[0; 144]);
+        let made = call(&mock, &["/f"], &[buffer]);
+        assert_eq!(run(&mock, |guest| stat(guest, made), |mock, _| fill(mock, buffer)), Answer::Native);
+        let seen = STAT_X86_64.decode(&mock.peek(buffer, 144));
+        assert_eq!((seen.uid, seen.gid, seen.mode), (33, 0, 0o104755));
+        assert_eq!(mock.submitted(), [Host::Native]);
+    }
+
+    #[test]
+    fn nobodys_file_is_shown_as_roots() {
+        let mock = Rc::new(Mock::new());
+        mock.file("/f", 0o100644);
+        mock.make_foreign("/f");
+        let buffer = mock.poke(&[0; 144]);
+        let made = call(&mock, &["/f"], &[buffer]);
+        run(&mock, |guest| stat(guest, made), |mock, _| fill(mock, buffer));
+        let seen = STAT_X86_64.decode(&mock.peek(buffer, 144));
+        assert_eq!((seen.uid, seen.gid, seen.mode), (0, 0, 0o100644));
+    }
+
+    #[test]
+    fn the_kernels_error_stands() {
+        let mock = Rc::new(Mock::new());
+        let made = call(&mock, &["/none"], &[0]);
+        assert_eq!(run(&mock, |guest| stat(guest, made), |_, _| Err(Errno::ENOENT)), Answer::Native);
+    }
+}

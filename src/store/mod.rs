@@ -1,0 +1,5 @@
+//! Owner stores.
+
+mod memory;
+
+pub use memory::Memory;
