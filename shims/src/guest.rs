@@ -186,6 +186,9 @@ pub trait Guest {
     /// unshare(2), …), so that paths must be looked up with more care from now on.
     fn root_changes(&self);
 
+    /// Gives a task (0: this one) the CPUs that it believes to have: an engine may have moved it for a while.
+    fn own_cpus(&self, pid: i32);
+
     /// Hands a host call to the engine. For [`host`] alone.
     fn submit(&self, host: Host);
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use syscalls::{Errno, x86, x86_64};
 
 use crate::abi::{Abi, Call};
-use crate::family::{caps, chmod, chown, exec, gid, groups, prctl, stat, uid};
+use crate::family::{caps, chmod, chown, exec, gid, groups, prctl, sched, stat, uid, view};
 use crate::guest::{Answer, Coroutine, Guest};
 
 /// What becomes of a call.
@@ -177,6 +177,13 @@ pub static ROWS: &[Row] = &[
     row!(execveat, Partial("scripts: capabilities of the interpreter's file cannot make the call fail"),
         x86_64: At(exec::execveat), i386: At(exec::execveat)),
 
+    // What a path means, and CPUs: src/family/view.rs, sched.rs
+    row!(chroot, Full, x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(pivot_root, Full, x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(unshare, Partial("nested user namespaces see the virtual ids of the outer one"), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(setns, Partial("as unshare"), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(sched_getaffinity, Full, x86_64: At(sched::affinity), i386: At(sched::affinity)),
+    row!(sched_setaffinity, Full, x86_64: At(sched::affinity), i386: At(sched::affinity)),
     // chown: src/family/chown.rs
     row!(chown, Full, x86_64: At(chown::chown), i386: At(chown::chown16)),
     row!(lchown, Full, x86_64: At(chown::lchown), i386: At(chown::lchown16)),

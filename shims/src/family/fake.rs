@@ -148,6 +148,8 @@ impl Guest for Fake {
 
     fn root_changes(&self) {}
 
+    fn own_cpus(&self, _: i32) {}
+
     fn submit(&self, _: Host) {}
 
     fn take_reply(&self) -> Option<Result<u64, Errno>> {

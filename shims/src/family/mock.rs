@@ -293,6 +293,8 @@ impl Guest for Mock {
         Ok(0o022)
     }
     fn root_changes(&self) {}
+    fn own_cpus(&self, _: i32) {}
+
     fn submit(&self, host: Host) {
         self.submitted.borrow_mut().push(host);
     }

@@ -12,8 +12,10 @@ pub mod groups;
 #[cfg(test)]
 mod mock;
 pub mod prctl;
+pub mod sched;
 pub mod stat;
 pub mod uid;
+pub mod view;
 
 use std::rc::Rc;
 
