@@ -1,8 +1,10 @@
 //! Run programs as root of a whole system, inside a user namespace that maps one uid and one gid.
 
 mod arch;
+mod bpf;
 mod engine;
 mod store;
 mod sys;
+mod task;
 
 fn main() {}

@@ -9,17 +9,26 @@ use super::last_errno;
 /// `Result` with an errno.
 pub type Result<T> = std::result::Result<T, i32>;
 
-fn check(value: libc::c_long) -> Result<i64> {
-    if value < 0 { Err(last_errno()) } else { Ok(value) }
+/// Makes a call until it is not interrupted: the tracer's own alarm must not become a guest's EINTR.
+fn check(mut call: impl FnMut() -> libc::c_long) -> Result<i64> {
+    loop {
+        match call() {
+            value if value >= 0 => return Ok(value),
+            _ => match last_errno() {
+                libc::EINTR => {}
+                errno => return Err(errno),
+            },
+        }
+    }
 }
 
 /// `openat(dir, path, O_PATH | O_CLOEXEC | flags)`.
 pub fn open_path(dir: RawFd, path: &CStr, flags: i32) -> Result<OwnedFd> {
+    let flags = libc::O_PATH | libc::O_CLOEXEC | flags;
     // SAFETY: `path` is NUL-terminated.
-    let fd = unsafe { libc::openat(dir, path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC | flags) };
-    let fd = check(fd.into())? as RawFd;
+    let fd = check(|| unsafe { libc::openat(dir, path.as_ptr(), flags) }.into())?;
     // SAFETY: the kernel just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// `openat2(dir, path, {O_PATH | O_CLOEXEC | flags, resolve})` (Linux 5.6).
@@ -29,11 +38,11 @@ pub fn open_path_resolving(dir: RawFd, path: &CStr, flags: i32, resolve: u64) ->
     how.flags = (libc::O_PATH | libc::O_CLOEXEC | flags) as u64;
     how.resolve = resolve;
     // SAFETY: `path` is NUL-terminated and `how` has the size that is passed.
-    let fd =
-        unsafe { libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how)) };
-    let fd = check(fd)? as RawFd;
+    let fd = check(|| unsafe {
+        libc::syscall(libc::SYS_openat2, dir, path.as_ptr(), &raw const how, size_of_val(&how))
+    })?;
     // SAFETY: the kernel just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 /// `statx(dir, path, flags, mask)`.
@@ -41,33 +50,34 @@ pub fn statx(dir: RawFd, path: &CStr, flags: i32, mask: u32) -> Result<libc::sta
     // SAFETY: plain data; all zeros is a valid value.
     let mut buf: libc::statx = unsafe { std::mem::zeroed() };
     // SAFETY: `path` is NUL-terminated and the kernel writes one struct statx.
-    check(unsafe { libc::statx(dir, path.as_ptr(), flags, mask, &raw mut buf) }.into())?;
+    check(|| unsafe { libc::statx(dir, path.as_ptr(), flags, mask, &raw mut buf) }.into())?;
     Ok(buf)
 }
 
 /// `fchownat(fd, "", -1, -1, AT_EMPTY_PATH)`.
 pub fn chown_nobody(fd: BorrowedFd<'_>) -> Result<()> {
-    let keep = u32::MAX;
+    let (fd, keep) = (fd.as_raw_fd(), u32::MAX);
     // SAFETY: the path is NUL-terminated.
-    check(unsafe { libc::fchownat(fd.as_raw_fd(), c"".as_ptr(), keep, keep, libc::AT_EMPTY_PATH) }.into())
-        .map(drop)
+    check(|| unsafe { libc::fchownat(fd, c"".as_ptr(), keep, keep, libc::AT_EMPTY_PATH) }.into()).map(drop)
 }
 
 /// `chmod(path, mode)`.
 pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: `path` is NUL-terminated.
-    check(unsafe { libc::chmod(path.as_ptr(), mode) }.into()).map(drop)
+    check(|| unsafe { libc::chmod(path.as_ptr(), mode) }.into()).map(drop)
 }
 
 /// `getxattr(path, name)`, whole.
 pub fn xattr(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
-    // XATTR_SIZE_MAX; a first try with less would have to be repeated for big values, which are rare.
+    // XATTR_SIZE_MAX is 64 KiB, but nearly all values are small.
     let mut value = vec![0; 256];
     loop {
         // SAFETY: both strings are NUL-terminated; the buffer has the length that is passed.
-        let size =
-            unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
-        match check(size as libc::c_long) {
+        let size = check(|| unsafe {
+            libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
+                as libc::c_long
+        });
+        match size {
             Ok(size) => {
                 value.truncate(size as usize);
                 return Ok(value);
@@ -80,17 +90,28 @@ pub fn xattr(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
 
 /// `setxattr(path, name, value, flags)`.
 pub fn set_xattr(path: &CStr, name: &CStr, value: &[u8], flags: u32) -> Result<()> {
+    let (data, len) = (value.as_ptr().cast(), value.len());
     // SAFETY: both strings are NUL-terminated; the kernel reads `value` with its length.
-    let done = unsafe {
-        libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags as i32)
-    };
-    check(done.into()).map(drop)
+    check(|| unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), data, len, flags as i32) }.into())
+        .map(drop)
+}
+
+/// `listxattr(path)`, whole.
+pub fn list_xattrs(path: &CStr) -> Result<Vec<u8>> {
+    // XATTR_LIST_MAX.
+    let mut names = vec![0; 65536];
+    // SAFETY: `path` is NUL-terminated; the buffer has the length that is passed.
+    let size = check(|| unsafe {
+        libc::listxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) as libc::c_long
+    })?;
+    names.truncate(size as usize);
+    Ok(names)
 }
 
 /// `removexattr(path, name)`.
 pub fn remove_xattr(path: &CStr, name: &CStr) -> Result<()> {
     // SAFETY: both strings are NUL-terminated.
-    check(unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) }.into()).map(drop)
+    check(|| unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) }.into()).map(drop)
 }
 
 /// Mount flags of the file system a descriptor is on (`f_flag` of fstatvfs(3)). Works on `O_PATH` descriptors.
@@ -98,18 +119,31 @@ pub fn mount_flags(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: plain data; all zeros is a valid value.
     let mut buf: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes one struct statvfs.
-    check(unsafe { libc::fstatvfs(fd.as_raw_fd(), &raw mut buf) }.into())?;
+    check(|| unsafe { libc::fstatvfs(fd.as_raw_fd(), &raw mut buf) }.into())?;
     Ok(buf.f_flag)
 }
 
 /// `fchdir(fd)`.
 pub fn change_dir(fd: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: a plain number.
-    check(unsafe { libc::fchdir(fd.as_raw_fd()) }.into()).map(drop)
+    check(|| unsafe { libc::fchdir(fd.as_raw_fd()) }.into()).map(drop)
 }
 
 /// `chroot(path)`.
 pub fn change_root(path: &CStr) -> Result<()> {
     // SAFETY: `path` is NUL-terminated.
-    check(unsafe { libc::chroot(path.as_ptr()) }.into()).map(drop)
+    check(|| unsafe { libc::chroot(path.as_ptr()) }.into()).map(drop)
+}
+
+/// Reads a small file of /proc, whole.
+pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
+    // SAFETY: `path` is NUL-terminated.
+    let fd = check(|| unsafe { libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }.into())?;
+    // SAFETY: the kernel just made this descriptor for us.
+    let mut file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
+    let mut text = Vec::new();
+    match std::io::Read::read_to_end(&mut file, &mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
 }

@@ -3,9 +3,13 @@
 
 pub mod fd;
 pub mod mem;
+pub mod mount;
 pub mod process;
 pub mod ptrace;
+pub mod sched;
 pub mod seccomp;
+pub mod signal;
+pub mod socket;
 
 use std::io;
 

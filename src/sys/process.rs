@@ -38,3 +38,15 @@ pub fn exit_now(code: i32) -> ! {
     // SAFETY: _exit never returns and touches no memory of ours.
     unsafe { libc::_exit(code) }
 }
+
+/// `setpgid(0, pgrp)`.
+pub fn set_process_group(pgrp: i32) -> Result<(), i32> {
+    // SAFETY: plain numbers.
+    if unsafe { libc::setpgid(0, pgrp) } == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Takes back `PR_SET_PDEATHSIG`: this process outlives its parent from now on.
+pub fn outlive_parent() {
+    // SAFETY: plain numbers; cannot fail with a valid signal or 0.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
+}

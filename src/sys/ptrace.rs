@@ -180,8 +180,10 @@ pub enum Stop {
     Group(i32),
     /// `PTRACE_EVENT_STOP` that is no group-stop: a new tracee's first, or the end of a group-stop.
     Event,
-    /// `PTRACE_EVENT_FORK`, `_VFORK` or `_CLONE`.
-    NewTask,
+    /// `PTRACE_EVENT_FORK` or `_VFORK`: a new process.
+    Fork,
+    /// `PTRACE_EVENT_CLONE`: a new thread, or a process that sends another signal than SIGCHLD at its end.
+    Clone,
     /// `PTRACE_EVENT_EXEC`.
     Exec,
     /// `PTRACE_EVENT_SECCOMP`.
@@ -214,6 +216,17 @@ pub fn wait() -> Wait {
     Wait::Task(pid, Status::from_raw(raw))
 }
 
+/// Whether a task is ours to wait for: false once its end was reported.
+pub fn is_tracee(tid: i32) -> bool {
+    let Ok(id) = libc::id_t::try_from(tid) else { return false };
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: plain data; all zeros is a valid value, and the kernel writes one siginfo_t.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        libc::waitid(libc::P_PID, id, &raw mut info, flags) == 0
+    }
+}
+
 impl Status {
     fn from_raw(raw: i32) -> Status {
         if libc::WIFEXITED(raw) {
@@ -227,7 +240,8 @@ impl Status {
             0 if signal == libc::SIGTRAP | 0x80 => Stop::Syscall,
             0 => Stop::Signal(signal),
             libc::PTRACE_EVENT_SECCOMP => Stop::Seccomp,
-            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => Stop::NewTask,
+            libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK => Stop::Fork,
+            libc::PTRACE_EVENT_CLONE => Stop::Clone,
             libc::PTRACE_EVENT_EXEC => Stop::Exec,
             libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Stop::Event,
             libc::PTRACE_EVENT_STOP => Stop::Group(signal),

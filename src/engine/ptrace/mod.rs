@@ -1,10 +1,181 @@
-//! The ptrace engine.
+//! The ptrace engine: one loop that waits for stops and serves them, one at a time.
 
-use std::os::fd::OwnedFd;
+mod auxv;
+mod calls;
+mod files;
+mod follow;
+mod pin;
+mod run;
+mod start;
+mod stop;
+mod tracee;
 
-use super::{EngineError, Launch};
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Instant;
+
+use self::pin::Pins;
+use self::run::{Phase, Run, Slot};
+use self::start::{NotStarted, Started};
+use self::stop::Stopped;
+use self::tracee::Tracee;
+use super::{End, EngineError, Event, Launch};
+use crate::store::Memory;
+use crate::sys::ptrace::{Lost, Resume, Status, Stop, Wait};
+use crate::sys::{process, ptrace, sched, socket};
+use remainroot_shims::guest::Guest;
 
 /// The tracer's whole life: starts the guest, serves its calls, and returns when the last task is gone.
-pub fn serve(_launch: Launch, _front: OwnedFd) -> Result<(), EngineError> {
-    Err(EngineError::Fork(libc::ENOSYS))
+///
+/// # Errors
+/// What kept it from starting; the front is told as well.
+pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
+    let tell_failure = |error| {
+        tell(&front, Event::Failed(error));
+        error
+    };
+    let started = start::start(launch).map_err(tell_failure)?;
+    let run = Run::new(launch.world, Box::new(Memory::default())).map_err(tell_failure)?;
+    let main = started.pid;
+    let first = Tracee::first(run.clone(), main, launch.cred.clone());
+    run.tasks.borrow_mut().insert(main, Slot::new(first));
+    tell(&front, Event::Started(main));
+    Engine { run, main, started: Some(started), front, parked: BTreeMap::new() }.run();
+    Ok(())
+}
+
+/// Messages are for a front that may be gone; then there is nobody to tell.
+fn tell(front: &OwnedFd, event: Event) {
+    let _ = socket::send(front.as_fd(), &event.encode());
+}
+
+/// A new task's first stop, held until it is known whose child it is.
+struct Parked {
+    /// The process that made it, as /proc says.
+    parent: i32,
+}
+
+struct Engine {
+    run: Rc<Run>,
+    /// The first guest.
+    main: i32,
+    /// Until the first guest has executed its program.
+    started: Option<Started>,
+    front: OwnedFd,
+    /// Children that stopped before their parent's event, by tid.
+    parked: BTreeMap<i32, Parked>,
+}
+
+impl Engine {
+    fn run(&mut self) {
+        loop {
+            if sched::alarm_rang() {
+                self.release_quiet();
+            }
+            match ptrace::wait() {
+                Wait::Nobody => return,
+                Wait::Interrupted => {}
+                Wait::Task(tid, Status::Stopped(stop)) => {
+                    // A task that is gone in the midst of its stop is reported as ended by a later wait.
+                    let _: Result<(), Lost> = self.on_stop(Stopped::new(tid), stop);
+                }
+                Wait::Task(tid, Status::Exited(code)) => self.on_end(tid, End::Code(code)),
+                Wait::Task(tid, Status::Signaled(signal)) => self.on_end(tid, End::Signal(signal)),
+            }
+        }
+    }
+
+    fn on_stop(&mut self, stopped: Stopped, stop: Stop) -> Result<(), Lost> {
+        let tid = stopped.tid();
+        if !self.run.note_stop(tid) {
+            return self.on_unknown(stopped, stop);
+        }
+        match stop {
+            Stop::Seccomp => self.on_seccomp(stopped),
+            Stop::Syscall => self.on_syscall(stopped),
+            Stop::Signal(signal) => self.on_signal(stopped, signal),
+            Stop::Group(signal) => self.on_group_stop(stopped, signal),
+            Stop::Event => self.on_event_stop(stopped),
+            Stop::Fork | Stop::Clone => self.on_new_task(stopped, stop == Stop::Fork),
+            Stop::Exec => self.on_exec(stopped),
+            Stop::Other => self.go_on(stopped, 0),
+        }
+    }
+
+    /// Sets tasks free that were held beside the tracer and have stopped stopping.
+    fn release_quiet(&self) {
+        let now = Instant::now();
+        let quiet = |slot: &&Slot| Pins::is_quiet(&slot.pin, now);
+        let tids: Vec<i32> =
+            self.run.tasks.borrow().iter().filter(quiet).map(|slot| slot.tracee.tid()).collect();
+        tids.into_iter().for_each(|tid| self.run.release_cpus(tid));
+    }
+
+    /// Resumes a task as befits what it is about.
+    fn go_on(&self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
+        let how = match self.run.tasks.borrow().get(stopped.tid()).map(|slot| &slot.phase) {
+            None | Some(Phase::Free) => Resume::Cont,
+            Some(Phase::Calling { .. } | Phase::Repeating { .. }) => Resume::Syscall,
+        };
+        stopped.resume(how, signal)
+    }
+
+    /// Signal-delivery-stop: the guest gets its signal, unless it is between two host calls of one shim.
+    fn on_signal(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
+        let held = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            Some(slot) if matches!(slot.phase, Phase::Repeating { .. }) => {
+                slot.held.push(ptrace::signal_info(stopped.tid())?);
+                true
+            }
+            _ => false,
+        };
+        self.go_on(stopped, if held { 0 } else { signal })
+    }
+
+    fn on_group_stop(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
+        let tid = stopped.tid();
+        let news = match self.run.tasks.borrow_mut().get_mut(tid) {
+            Some(slot) => !std::mem::replace(&mut slot.listening, true),
+            None => false,
+        };
+        stopped.resume(Resume::Listen, 0)?;
+        if news && tid == self.main {
+            tell(&self.front, Event::Stopped(signal));
+        }
+        Ok(())
+    }
+
+    fn on_event_stop(&mut self, stopped: Stopped) -> Result<(), Lost> {
+        let tid = stopped.tid();
+        let was_listening = match self.run.tasks.borrow_mut().get_mut(tid) {
+            Some(slot) => std::mem::replace(&mut slot.listening, false),
+            None => false,
+        };
+        self.go_on(stopped, 0)?;
+        if was_listening && tid == self.main {
+            tell(&self.front, Event::Continued);
+        }
+        Ok(())
+    }
+
+    fn on_end(&mut self, tid: i32, end: End) {
+        let slot = self.run.tasks.borrow_mut().remove(tid);
+        self.parked.remove(&tid);
+        if let Some(slot) = slot {
+            self.run.pins.borrow_mut().ended(&slot.pin);
+            self.adopt_orphans_of(&slot.tracee);
+        }
+        if tid != self.main {
+            return;
+        }
+        // From here on, daemons that the guest left behind outlive it, and so does their tracer.
+        process::outlive_parent();
+        let event = match self.started.take().and_then(Started::failure) {
+            None => Event::Ended(end),
+            Some(NotStarted::Exec(errno)) => Event::ExecFailed(errno),
+            Some(NotStarted::Engine(error)) => Event::Failed(error),
+        };
+        tell(&self.front, event);
+    }
 }

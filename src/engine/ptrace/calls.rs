@@ -1,0 +1,175 @@
+//! Serving calls: from the filter's stop to the answer.
+
+use std::task::{Context, Poll, Waker};
+
+use remainroot_shims::abi::{Abi, Call, Errno};
+use remainroot_shims::guest::{Answer, Coroutine, Guest, Host};
+use remainroot_shims::table::{self, Shim};
+
+use super::Engine;
+use super::run::Phase;
+use super::stop::Stopped;
+use crate::arch;
+use crate::bpf;
+use crate::sys::ptrace::{self, Lost, Resume, SyscallStop};
+
+/// `ERESTARTSYS` … `ERESTART_RESTARTBLOCK` of `include/linux/errno.h`: the kernel will make the call again, or turn
+/// this into EINTR, when it delivers a signal. A guest never sees them.
+const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
+
+/// Where a shim stands.
+enum At {
+    /// Before the guest's call is made.
+    Entry,
+    /// Behind a host call, with its result in the return register.
+    Exit(i64),
+}
+
+impl Engine {
+    /// `PTRACE_EVENT_SECCOMP`.
+    pub(super) fn on_seccomp(&mut self, stopped: Stopped) -> Result<(), Lost> {
+        let tracee = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            Some(slot) => match std::mem::replace(&mut slot.phase, Phase::Free) {
+                Phase::Free => Some(slot.tracee.clone()),
+                // A host call of ours passes the same filter.
+                Phase::Calling { shim, args } | Phase::Repeating { shim, args } => {
+                    slot.phase = Phase::Calling { shim, args };
+                    None
+                }
+            },
+            None => None,
+        };
+        let Some(tracee) = tracee else { return stopped.resume(Resume::Syscall, 0) };
+        let SyscallStop::Seccomp { arch, nr, args, data } = stopped.syscall()? else {
+            return stopped.resume(Resume::Cont, 0);
+        };
+        let abi = Abi::from_audit_arch(arch).filter(|_| data != u32::from(bpf::UNKNOWN_ABI));
+        let Some(abi) = abi else { return self.refuse_abi(stopped) };
+        let shim = table::ROWS.get(data as usize).and_then(|row| row.entry(abi)).map(|entry| entry.shim);
+        let call = Call { abi, nr: nr as u32, args };
+        tracee.enter(call);
+        match shim {
+            Some(Shim::Entry(shim)) => {
+                let answer = shim(&*tracee, &call);
+                self.answer(stopped, At::Entry, answer)
+            }
+            Some(Shim::Coroutine(shim)) => {
+                let shim = shim(tracee, call);
+                self.step(stopped, At::Entry, shim)
+            }
+            // A guest's own filter may return RET_TRACE, too; with a tracer that knows nothing of it, as natively,
+            // the call is let through.
+            Some(Shim::Kernel | Shim::Refuse(_)) | None => stopped.resume(Resume::Cont, 0),
+        }
+    }
+
+    /// Syscall-enter-stop or syscall-exit-stop.
+    pub(super) fn on_syscall(&mut self, stopped: Stopped) -> Result<(), Lost> {
+        let phase = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            Some(slot) => std::mem::replace(&mut slot.phase, Phase::Free),
+            None => Phase::Free,
+        };
+        let (Phase::Calling { shim, args } | Phase::Repeating { shim, args }) = phase else {
+            return stopped.resume(Resume::Cont, 0);
+        };
+        let result = match stopped.syscall()? {
+            SyscallStop::Exit(result) => result,
+            _ => {
+                self.set_phase(&stopped, Phase::Calling { shim, args });
+                return stopped.resume(Resume::Syscall, 0);
+            }
+        };
+        let Some(tracee) = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone()) else {
+            return stopped.resume(Resume::Cont, 0);
+        };
+        let call = tracee.call();
+        stopped.change_arguments(&call, &args, &call.args)?;
+        if RESTARTS.contains(&result) {
+            // The call will be made again from the start, or end with EINTR: either way this attempt is over.
+            drop(shim);
+            self.deliver_held(&stopped);
+            return stopped.resume(Resume::Cont, 0);
+        }
+        let errno = i32::try_from(-result).ok().filter(|errno| (1..4096).contains(errno));
+        tracee.reply(errno.map_or(Ok(result as u64), |errno| Err(Errno::new(errno))));
+        self.step(stopped, At::Exit(result), shim)
+    }
+
+    /// Runs a shim until it has its answer or wants another host call.
+    fn step(&mut self, stopped: Stopped, at: At, mut shim: Coroutine) -> Result<(), Lost> {
+        match shim.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => self.answer(stopped, at, answer),
+            Poll::Pending => self.call_host(stopped, at, shim),
+        }
+    }
+
+    fn call_host(&mut self, stopped: Stopped, at: At, shim: Coroutine) -> Result<(), Lost> {
+        let tracee = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone());
+        let Some((tracee, request)) =
+            tracee.and_then(|tracee| Some((tracee.clone(), tracee.take_request()?)))
+        else {
+            // A shim that waits for nothing would wait for ever.
+            return self.answer(stopped, at, Answer::Err(Errno::EIO));
+        };
+        let call = tracee.call();
+        let args = match request {
+            Host::Native => call.args,
+            Host::With(args) => args,
+        };
+        stopped.change_arguments(&call, &call.args, &args)?;
+        let phase = match at {
+            At::Entry => Phase::Calling { shim, args },
+            At::Exit(_) => {
+                arch::repeat_call(stopped.tid(), &call)?;
+                Phase::Repeating { shim, args }
+            }
+        };
+        self.set_phase(&stopped, phase);
+        stopped.resume(Resume::Syscall, 0)
+    }
+
+    /// The end of a shim.
+    fn answer(&mut self, stopped: Stopped, at: At, answer: Answer) -> Result<(), Lost> {
+        let value = arch::return_value(answer);
+        match (at, value) {
+            (At::Entry, None) => stopped.resume(Resume::Cont, 0),
+            (At::Entry, Some(value)) => stopped.resume_answered(value),
+            (At::Exit(result), value) => {
+                if let Some(value) = value.filter(|value| *value != result as u64) {
+                    arch::set_result(stopped.tid(), value)?;
+                }
+                self.deliver_held(&stopped);
+                stopped.resume(Resume::Cont, 0)
+            }
+        }
+    }
+
+    fn set_phase(&self, stopped: &Stopped, phase: Phase) {
+        if let Some(slot) = self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            slot.phase = phase;
+        }
+    }
+
+    /// Sends the signals again that came between two host calls.
+    fn deliver_held(&self, stopped: &Stopped) {
+        let held = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            Some(slot) if !slot.held.is_empty() => std::mem::take(&mut slot.held),
+            _ => return,
+        };
+        for info in held {
+            ptrace::requeue_signal(self.process_of(stopped.tid()), stopped.tid(), &info);
+        }
+    }
+
+    /// A call of an ABI that the table does not know (x32): it is not made, and returns ENOSYS as on a kernel without
+    /// that ABI. Letting it through would let it past every shim.
+    fn refuse_abi(&mut self, stopped: Stopped) -> Result<(), Lost> {
+        if !self.run.unknown_abi_told.replace(true) {
+            eprintln!(
+                "remainroot: process {} made a system call of an ABI that is not supported (x32?): it gets ENOSYS",
+                stopped.tid()
+            );
+        }
+        stopped.resume_answered(-i64::from(libc::ENOSYS) as u64)
+    }
+}

@@ -1,0 +1,248 @@
+//! Looking files up as a guest would, and touching them on its behalf.
+//!
+//! The tracer shares the guest's credentials and, unless the guest changed its own, its root and mounts; so the
+//! kernel answers it as it would answer the guest. What differs is what /proc/self means, the working directory and
+//! the descriptors: those go through /proc/TID. A task with another root is looked up from within that root.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
+
+use remainroot_shims::abi::Errno;
+use remainroot_shims::guest::{Dir, Node, Place, Trailing};
+use remainroot_shims::owner::{FileId, Inode, Time};
+
+use super::run::Run;
+use super::tracee::Tracee;
+use crate::sys::{fd, mount};
+
+/// `RESOLVE_NO_MAGICLINKS` of openat2(2).
+const NO_MAGIC_LINKS: u64 = libc::RESOLVE_NO_MAGICLINKS;
+
+const STAT_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+
+/// A file, held by an `O_PATH` descriptor of the tracer's.
+struct Held {
+    run: Rc<Run>,
+    fd: OwnedFd,
+}
+
+/// See [`remainroot_shims::guest::Guest::find`].
+pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+    let tid = remainroot_shims::guest::Guest::tid(tracee);
+    let fd = match *place {
+        Place::Fd(fd) => open_descriptor(run, tid, fd),
+        Place::OpenFd(fd) if is_path_only(run, tid, fd) => Err(Errno::EBADF),
+        Place::OpenFd(fd) => open_descriptor(run, tid, fd),
+        Place::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new),
+        Place::Exe => open_proc(run, tid, "exe").map_err(Errno::new),
+        Place::Path { dir, path, trailing } => {
+            if path.is_empty() {
+                return Err(Errno::ENOENT);
+            }
+            let flags = match trailing {
+                Trailing::Follow => 0,
+                Trailing::Keep => libc::O_NOFOLLOW,
+            };
+            if tracee.has_foreign_root() {
+                open_in_root(run, tid, dir, path, flags)
+            } else {
+                open_from(run, tid, dir, path, flags)
+            }
+        }
+    }?;
+    Ok(Box::new(Held { run: run.clone(), fd }))
+}
+
+fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
+    let path = CString::new(format!("{tid}/{entry}")).map_err(|_| libc::EINVAL)?;
+    fd::open_path(run.proc.as_raw_fd(), &path, 0)
+}
+
+fn open_descriptor(run: &Run, tid: i32, fd: i32) -> Result<OwnedFd, Errno> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    open_proc(run, tid, &format!("fd/{fd}")).map_err(|errno| match errno {
+        libc::ENOENT => Errno::EBADF,
+        errno => Errno::new(errno),
+    })
+}
+
+/// Whether a descriptor was opened with `O_PATH`: its link in /proc then has neither the read nor the write bit
+/// (`tid_fd_update_inode`).
+fn is_path_only(run: &Run, tid: i32, fd: i32) -> bool {
+    let Ok(path) = CString::new(format!("{tid}/fd/{fd}")) else { return false };
+    fd::statx(run.proc.as_raw_fd(), &path, libc::AT_SYMLINK_NOFOLLOW, libc::STATX_MODE)
+        .is_ok_and(|stat| stat.stx_mode & 0o600 == 0)
+}
+
+/// The directory that a relative path starts from.
+fn open_dir(run: &Run, tid: i32, dir: Dir) -> Result<OwnedFd, Errno> {
+    match dir {
+        Dir::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new),
+        Dir::Fd(fd) => open_descriptor(run, tid, fd),
+    }
+}
+
+/// Looks a path up in the root that tracer and guest share.
+fn open_from(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
+    let bytes = path.to_bytes();
+    if bytes.starts_with(b"/") {
+        let own = name_itself(tid, path);
+        return open_resolving(run.proc.as_raw_fd(), own.as_deref().unwrap_or(path), flags);
+    }
+    let dir = open_dir(run, tid, dir)?;
+    open_resolving(dir.as_raw_fd(), path, flags)
+}
+
+/// What `/proc/self` and its likes are for the guest, since they would be the tracer for the tracer.
+fn name_itself(tid: i32, path: &CStr) -> Option<CString> {
+    let bytes = path.to_bytes();
+    let rest = |prefix: &str| {
+        let rest = bytes.strip_prefix(prefix.as_bytes())?;
+        (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
+    };
+    let (entry, rest) = [
+        ("/proc/self", ""),
+        ("/proc/thread-self", ""),
+        ("/dev/fd", "/fd"),
+        ("/dev/stdin", "/fd/0"),
+        ("/dev/stdout", "/fd/1"),
+        ("/dev/stderr", "/fd/2"),
+    ]
+    .into_iter()
+    .find_map(|(prefix, entry)| Some((entry, rest(prefix)?)))?;
+    let mut own = format!("/proc/{tid}{entry}").into_bytes();
+    own.extend_from_slice(rest);
+    CString::new(own).ok()
+}
+
+/// Opens without following magic links where possible: one that is met under way may be `/proc/self/fd/N`, reached by
+/// a link. Only when there is one is the path looked up as it stands.
+fn open_resolving(dir: i32, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
+    match fd::open_path_resolving(dir, path, flags, NO_MAGIC_LINKS) {
+        Err(libc::ELOOP | libc::ENOSYS | libc::EPERM | libc::EAGAIN) => fd::open_path(dir, path, flags),
+        other => other,
+    }
+    .map_err(Errno::new)
+}
+
+/// Looks a path up in the task's own root and mounts: the tracer goes there and comes back.
+fn open_in_root(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
+    let start = if path.to_bytes().starts_with(b"/") { None } else { Some(open_dir(run, tid, dir)?) };
+    let own = name_itself(tid, path);
+    let root = CString::new(format!("{tid}/root")).map_err(|_| Errno::EINVAL)?;
+    match fd::change_root(&root) {
+        // Nobody could have left our root either.
+        Err(libc::EPERM) => return open_from(run, tid, dir, path, flags),
+        result => result.map_err(Errno::new)?,
+    }
+    let start = start.as_ref().map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
+    let found = open_resolving(start, own.as_deref().unwrap_or(path), flags);
+    // With the way back barred we could not go on; these cannot fail for a process that just did the like.
+    let back = fd::change_dir(run.root.as_fd())
+        .and_then(|()| fd::change_root(c"."))
+        .and_then(|()| fd::change_dir(run.proc.as_fd()));
+    back.map_err(Errno::new).and(found)
+}
+
+/// The umask line of /proc/TID/status.
+pub(super) fn umask(run: &Run, tid: i32) -> Result<u32, Errno> {
+    status_field(run, tid, "Umask:").and_then(|text| u32::from_str_radix(&text, 8).ok()).ok_or(Errno::ESRCH)
+}
+
+/// A numeric field of /proc/TID/status.
+pub(super) fn status_number(run: &Run, tid: i32, field: &str) -> Option<i32> {
+    status_field(run, tid, field)?.parse().ok()
+}
+
+fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
+    let path = CString::new(format!("{tid}/status")).ok()?;
+    let text = fd::read_file(run.proc.as_raw_fd(), &path).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
+}
+
+impl Held {
+    /// A path that names the held file itself, whatever it is, to the calls that take no descriptor. Relative to
+    /// /proc, the tracer's working directory.
+    fn name(&self) -> Result<CString, Errno> {
+        CString::new(format!("self/fd/{}", self.fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
+    }
+}
+
+impl Node for Held {
+    fn stat(&self) -> Result<Inode, Errno> {
+        let stat = fd::statx(self.fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, STAT_MASK).map_err(Errno::new)?;
+        let time = |at: libc::statx_timestamp| Time { sec: at.tv_sec, nsec: at.tv_nsec };
+        Ok(Inode {
+            id: FileId { dev: libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino },
+            btime: (stat.stx_mask & libc::STATX_BTIME != 0).then(|| time(stat.stx_btime)),
+            ctime: time(stat.stx_ctime),
+            mode: stat.stx_mode.into(),
+            nlink: stat.stx_nlink,
+            uid: stat.stx_uid,
+            gid: stat.stx_gid,
+            rdev: libc::makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
+        })
+    }
+
+    fn touch_owner(&self) -> Result<(), Errno> {
+        fd::chown_nobody(self.fd.as_fd()).map_err(Errno::new)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        fd::chmod(&self.name()?, mode).map_err(Errno::new)
+    }
+
+    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
+        fd::xattr(&self.name()?, name).map_err(Errno::new)
+    }
+
+    fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
+        fd::set_xattr(&self.name()?, name, value, flags).map_err(Errno::new)
+    }
+
+    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
+        fd::remove_xattr(&self.name()?, name).map_err(Errno::new)
+    }
+
+    fn mount_flags(&self) -> Result<u64, Errno> {
+        fd::mount_flags(self.fd.as_fd()).map_err(Errno::new)
+    }
+
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
+        fd::list_xattrs(&self.name()?).map_err(Errno::new)
+    }
+
+    fn cover_with_device(&self, name: &CStr) -> Result<(), Errno> {
+        let mut device = b"/dev/".to_vec();
+        device.extend_from_slice(name.to_bytes());
+        let device = CString::new(device).map_err(|_| Errno::EINVAL)?;
+        let cover = mount::clone_file(&device).map_err(Errno::new)?;
+        mount::attach(cover.as_fd(), self.fd.as_fd()).map_err(Errno::new)?;
+        if let Some(id) = mount_id(&cover) {
+            self.run.covers.borrow_mut().insert(id);
+        }
+        Ok(())
+    }
+
+    fn uncover(&self) -> Result<(), Errno> {
+        let id =
+            mount_id(&self.fd).filter(|id| self.run.covers.borrow().contains(id)).ok_or(Errno::EINVAL)?;
+        mount::detach(&self.name()?).map_err(Errno::new)?;
+        self.run.covers.borrow_mut().remove(&id);
+        Ok(())
+    }
+
+    fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno> {
+        mount::bind_tree(path, &self.name()?).map_err(Errno::new)
+    }
+}
+
+/// The id of the mount that a descriptor is on (Linux 5.8).
+fn mount_id(fd: &OwnedFd) -> Option<u64> {
+    let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_MNT_ID).ok()?;
+    (stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
+}

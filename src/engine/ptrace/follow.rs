@@ -1,0 +1,125 @@
+//! Following the tree: new tasks, new programs.
+
+use std::rc::Rc;
+
+use remainroot_shims::family::exec;
+use remainroot_shims::guest::Guest;
+
+use super::files::status_number;
+use super::pin::Pins;
+use super::run::Slot;
+use super::stop::Stopped;
+use super::tracee::Tracee;
+use super::{Engine, Parked, auxv};
+use crate::arch;
+use crate::sys::ptrace::{self, Lost, Stop};
+
+impl Engine {
+    /// The parent's event of a fork, vfork or clone. The child may have stopped already.
+    pub(super) fn on_new_task(&mut self, stopped: Stopped, own_process: bool) -> Result<(), Lost> {
+        let child = stopped.event_message()?;
+        let parent = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone());
+        // A child that was killed before it could stop has been waited for already.
+        if let Some(parent) = parent
+            && (self.parked.contains_key(&child) || ptrace::is_tracee(child))
+        {
+            self.adopt(&parent, child, own_process);
+        }
+        self.go_on(stopped, 0)
+    }
+
+    /// Gives a new task its slot, and lets it go on if it waits for that.
+    fn adopt(&mut self, parent: &Tracee, child: i32, own_process: bool) {
+        let tracee = if own_process { parent.forked(child) } else { parent.heir(child) };
+        {
+            let mut tasks = self.run.tasks.borrow_mut();
+            if let Some(parent) = tasks.get(parent.tid()) {
+                Pins::free_child(&parent.pin, child);
+            }
+            tasks.insert(child, Slot::new(tracee));
+        }
+        if self.parked.remove(&child).is_some() {
+            // Gone already: its end will be reported.
+            let _: Result<(), Lost> = self.go_on(Stopped::new(child), 0);
+        }
+    }
+
+    /// A stop of a task that we do not know yet: it is new, and its parent's event is still to come. Unless the
+    /// parent was killed before it could report: then the child goes to whoever is left of its process.
+    pub(super) fn on_unknown(&mut self, stopped: Stopped, stop: Stop) -> Result<(), Lost> {
+        let tid = stopped.tid();
+        if stop == Stop::Exec {
+            // An exec by a thread whose leader was reported as ended: the former tid is the one that we know.
+            return self.on_exec(stopped);
+        }
+        let tgid = self.process_of(tid);
+        let parent = if tgid == tid { status_number(&self.run, tid, "PPid:").unwrap_or(0) } else { tgid };
+        let heir = self.survivor_of(parent);
+        self.parked.insert(stopped.park(), Parked { parent });
+        if heir.is_none()
+            && let Some(anyone) = self.survivor_of(self.main).or_else(|| self.anyone())
+        {
+            self.adopt(&anyone, tid, tgid == tid);
+        }
+        Ok(())
+    }
+
+    /// Children that wait for an event of a process that has no task left never get it.
+    pub(super) fn adopt_orphans_of(&mut self, dead: &Tracee) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let orphans: Vec<i32> = self
+            .parked
+            .iter()
+            .filter(|(_, parked)| parked.parent == dead.tid() || self.survivor_of(parked.parent).is_none())
+            .map(|(tid, _)| *tid)
+            .collect();
+        for orphan in orphans {
+            self.adopt(dead, orphan, true);
+        }
+    }
+
+    /// A task of this process that we still follow.
+    fn survivor_of(&self, tgid: i32) -> Option<Rc<Tracee>> {
+        if let Some(slot) = self.run.tasks.borrow().get(tgid) {
+            return Some(slot.tracee.clone());
+        }
+        let tasks: Vec<_> = self.run.tasks.borrow().iter().map(|slot| slot.tracee.clone()).collect();
+        tasks.into_iter().find(|tracee| self.process_of(tracee.tid()) == tgid)
+    }
+
+    fn anyone(&self) -> Option<Rc<Tracee>> {
+        self.run.tasks.borrow().iter().next().map(|slot| slot.tracee.clone())
+    }
+
+    /// The process that a task is a thread of.
+    pub(super) fn process_of(&self, tid: i32) -> i32 {
+        status_number(&self.run, tid, "Tgid:").unwrap_or(tid)
+    }
+
+    /// `PTRACE_EVENT_EXEC`: the task runs a new program. If a thread other than the leader called execve, it has
+    /// taken over the leader's tid, and all other threads are gone.
+    pub(super) fn on_exec(&mut self, stopped: Stopped) -> Result<(), Lost> {
+        let tid = stopped.tid();
+        let former = stopped.event_message()?;
+        let tracee = {
+            let mut tasks = self.run.tasks.borrow_mut();
+            let Some(slot) = tasks.remove(former).or_else(|| tasks.remove(tid)) else {
+                drop(tasks);
+                return self.go_on(stopped, 0);
+            };
+            let tracee = if former == tid { slot.tracee } else { slot.tracee.heir(tid) };
+            tasks.insert(tid, Slot { held: slot.held, pin: slot.pin, ..Slot::new(tracee.clone()) });
+            tracee
+        };
+        if tid == self.main {
+            self.started = None;
+        }
+        let ids = exec::after_exec(&*tracee);
+        let sp = arch::stack_pointer(tid)?;
+        // Memory that cannot be reached belongs to a task that is being killed: it will not read its vector.
+        let _ = auxv::patch(&*tracee, sp, &ids);
+        self.go_on(stopped, 0)
+    }
+}

@@ -1,0 +1,112 @@
+//! What all tasks of a run share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use remainroot_shims::guest::Coroutine;
+use remainroot_shims::owner::{Store, World};
+
+use super::pin::{Pin, Pins};
+use super::tracee::Tracee;
+use crate::engine::EngineError;
+use crate::sys::fd;
+use crate::task::Tasks;
+
+/// What a task is about, between two stops.
+pub(super) enum Phase {
+    /// It runs freely, or stands at a stop that is being served.
+    Free,
+    /// It makes a host call for its shim.
+    Calling {
+        /// The shim.
+        shim: Coroutine,
+        /// The arguments in the registers, which may not be the guest's own.
+        args: [u64; 6],
+    },
+    /// It was set back to make a further host call for its shim, and has not entered it yet. A signal that were
+    /// delivered now would let its handler's frame remember the call as the guest's own.
+    Repeating {
+        /// The shim.
+        shim: Coroutine,
+        /// The arguments in the registers.
+        args: [u64; 6],
+    },
+}
+
+/// One task's slot.
+pub(super) struct Slot {
+    /// What shims see of it.
+    pub tracee: Rc<Tracee>,
+    /// What it is about.
+    pub phase: Phase,
+    /// Signals that arrived while they could not be delivered.
+    pub held: Vec<libc::siginfo_t>,
+    /// How often it stops, and whether it is held beside the tracer for that.
+    pub pin: Pin,
+    /// In a group stop, under `PTRACE_LISTEN`.
+    pub listening: bool,
+}
+
+impl Slot {
+    /// For a task that is about to run.
+    pub fn new(tracee: Rc<Tracee>) -> Slot {
+        Slot { tracee, phase: Phase::Free, held: Vec::new(), pin: Pin::default(), listening: false }
+    }
+}
+
+/// What all tasks of a run share.
+pub(super) struct Run {
+    /// The tasks.
+    pub tasks: RefCell<Tasks<Slot>>,
+    /// The owners.
+    pub store: Box<dyn Store>,
+    /// How native ids read.
+    pub world: World,
+    /// Which tasks are held beside the tracer.
+    pub pins: RefCell<Pins>,
+    /// /proc of the tracer's pid namespace, which is also its working directory: `PID/fd/N` is a relative path for
+    /// it even where the guest's root has no /proc.
+    pub proc: OwnedFd,
+    /// The tracer's own root, to come back to.
+    pub root: OwnedFd,
+    /// Ids of the mounts that hide placeholders behind the machine's own devices.
+    pub covers: RefCell<BTreeSet<u64>>,
+    /// Whether a call of an unknown ABI was reported already.
+    pub unknown_abi_told: Cell<bool>,
+}
+
+impl Run {
+    /// A task has stopped. False: it is none that we know.
+    pub fn note_stop(&self, tid: i32) -> bool {
+        let mut tasks = self.tasks.borrow_mut();
+        let Some(slot) = tasks.get_mut(tid) else { return false };
+        self.pins.borrow_mut().note_stop(tid, &mut slot.pin);
+        true
+    }
+
+    /// Gives a task its own CPUs back, if it was held beside the tracer.
+    pub fn release_cpus(&self, tid: i32) {
+        if let Some(slot) = self.tasks.borrow_mut().get_mut(tid) {
+            self.pins.borrow_mut().release(tid, &mut slot.pin);
+        }
+    }
+
+    /// Opens /proc and makes it the working directory.
+    pub fn new(world: World, store: Box<dyn Store>) -> Result<Rc<Run>, EngineError> {
+        let open = |path| fd::open_path(libc::AT_FDCWD, path, libc::O_DIRECTORY).map_err(EngineError::Proc);
+        let (proc, root) = (open(c"/proc")?, open(c"/")?);
+        fd::change_dir(proc.as_fd()).map_err(EngineError::Proc)?;
+        Ok(Rc::new(Run {
+            tasks: RefCell::default(),
+            store,
+            world,
+            pins: RefCell::new(Pins::new()),
+            proc,
+            root,
+            covers: RefCell::default(),
+            unknown_abi_told: Cell::new(false),
+        }))
+    }
+}

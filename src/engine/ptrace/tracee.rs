@@ -1,0 +1,203 @@
+//! One task, as its shims see it.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CString;
+use std::rc::Rc;
+
+use remainroot_shims::abi::{Abi, Call, Errno};
+use remainroot_shims::cred::Cred;
+use remainroot_shims::guest::{Guest, Host, Node, Place};
+use remainroot_shims::owner::{Store, World};
+
+use super::files;
+use super::run::Run;
+use crate::sys::mem;
+
+/// A host call on its way.
+#[derive(Clone, Copy)]
+enum Mail {
+    Empty,
+    Request(Host),
+    Reply(Result<u64, Errno>),
+}
+
+/// One task. Its slot in the run holds it, and so does a shim that waits for a host call.
+pub(super) struct Tracee {
+    run: Rc<Run>,
+    tid: i32,
+    call: Cell<Call>,
+    cred: RefCell<Rc<Cred>>,
+    mail: Cell<Mail>,
+    /// Whether the task may see another root directory or other mounts than the tracer. Shared by tasks that may
+    /// share a root (`CLONE_FS`), copied by fork. True where unsure: it only costs time.
+    foreign_root: Rc<Cell<bool>>,
+}
+
+const NO_CALL: Call = Call { abi: Abi::X86_64, nr: 0, args: [0; 6] };
+
+/// The longest path that the kernel takes, with its NUL (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+const PAGE: u64 = 4096;
+
+impl Tracee {
+    /// The run's first task.
+    pub fn first(run: Rc<Run>, tid: i32, cred: Cred) -> Rc<Tracee> {
+        Rc::new(Tracee {
+            run,
+            tid,
+            call: Cell::new(NO_CALL),
+            cred: RefCell::new(Rc::new(cred)),
+            mail: Cell::new(Mail::Empty),
+            foreign_root: Rc::default(),
+        })
+    }
+
+    /// A task made by this one that may share its root directory, or this one under another tid.
+    pub fn heir(&self, tid: i32) -> Rc<Tracee> {
+        self.copy(tid, self.foreign_root.clone())
+    }
+
+    /// A task in a process of its own: what it does to its root is its own affair.
+    pub fn forked(&self, tid: i32) -> Rc<Tracee> {
+        self.copy(tid, Rc::new(Cell::new(self.foreign_root.get())))
+    }
+
+    fn copy(&self, tid: i32, foreign_root: Rc<Cell<bool>>) -> Rc<Tracee> {
+        Rc::new(Tracee {
+            run: self.run.clone(),
+            tid,
+            call: Cell::new(NO_CALL),
+            cred: RefCell::new(self.cred.borrow().clone()),
+            mail: Cell::new(Mail::Empty),
+            foreign_root,
+        })
+    }
+
+    /// Notes the call that it stopped for.
+    pub fn enter(&self, call: Call) {
+        self.call.set(call);
+        self.mail.set(Mail::Empty);
+    }
+
+    /// The host call that a shim has just asked for.
+    pub fn take_request(&self) -> Option<Host> {
+        match self.mail.replace(Mail::Empty) {
+            Mail::Request(host) => Some(host),
+            other => {
+                self.mail.set(other);
+                None
+            }
+        }
+    }
+
+    /// Hands a host call's result to the shim.
+    pub fn reply(&self, result: Result<u64, Errno>) {
+        self.mail.set(Mail::Reply(result));
+    }
+
+    /// Whether paths must be looked up in the task's own root.
+    pub fn has_foreign_root(&self) -> bool {
+        self.foreign_root.get()
+    }
+
+    /// Reads up to `max` bytes and stops behind the first NUL. `None`: no NUL in them.
+    fn read_until_nul(&self, addr: u64, max: usize) -> Result<Option<CString>, Errno> {
+        let mut bytes = Vec::with_capacity(256);
+        while bytes.len() < max {
+            let from = addr.wrapping_add(bytes.len() as u64);
+            // Never across a page boundary: the next page need not exist.
+            let chunk = ((PAGE - from % PAGE) as usize).min(256).min(max - bytes.len());
+            let start = bytes.len();
+            bytes.resize(start + chunk, 0);
+            Guest::read(self, from, &mut bytes[start..])?;
+            if let Some(nul) = bytes[start..].iter().position(|byte| *byte == 0) {
+                bytes.truncate(start + nul);
+                return Ok(CString::new(bytes).ok());
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Guest for Tracee {
+    fn call(&self) -> Call {
+        self.call.get()
+    }
+
+    fn tid(&self) -> i32 {
+        self.tid
+    }
+
+    fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        match mem::read(self.tid, addr, buf) {
+            Ok(count) if count == buf.len() => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn write(&self, addr: u64, data: &[u8]) -> Result<(), Errno> {
+        match mem::write(self.tid, addr, data) {
+            Ok(count) if count == data.len() => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn read_path(&self, addr: u64) -> Result<CString, Errno> {
+        self.read_until_nul(addr, PATH_MAX)?.ok_or(Errno::ENAMETOOLONG)
+    }
+
+    fn read_str(&self, addr: u64, max: usize) -> Result<CString, Errno> {
+        self.read_until_nul(addr, max)?.ok_or(Errno::ERANGE)
+    }
+
+    fn cred(&self) -> Rc<Cred> {
+        self.cred.borrow().clone()
+    }
+
+    fn set_cred(&self, cred: Rc<Cred>) {
+        self.cred.replace(cred);
+    }
+
+    fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
+        let tasks = self.run.tasks.borrow();
+        tasks.get(pid).map(|slot| slot.tracee.cred()).ok_or(Errno::ESRCH)
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.run.store
+    }
+
+    fn world(&self) -> World {
+        self.run.world
+    }
+
+    fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+        files::find(&self.run, self, place)
+    }
+
+    fn umask(&self) -> Result<u32, Errno> {
+        files::umask(&self.run, self.tid)
+    }
+
+    fn root_changes(&self) {
+        self.foreign_root.set(true);
+    }
+
+    fn own_cpus(&self, pid: i32) {
+        self.run.release_cpus(if pid == 0 { self.tid } else { pid });
+    }
+
+    fn submit(&self, host: Host) {
+        self.mail.set(Mail::Request(host));
+    }
+
+    fn take_reply(&self) -> Option<Result<u64, Errno>> {
+        match self.mail.replace(Mail::Empty) {
+            Mail::Reply(result) => Some(result),
+            other => {
+                self.mail.set(other);
+                None
+            }
+        }
+    }
+}
