@@ -1,0 +1,119 @@
+//! The tracer follows everybody, loses nobody, and leaves nobody behind. Each scenario is a guest program of its own
+//! process tree; those that are the kernel's business print the same natively.
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::{Lab, Machine, can_compile};
+
+/// Runs a scenario under remainroot, bounded in time: a lost stop shows as exit status 124.
+fn run(lab: &Lab, machine: Machine, scenario: &str) -> Output {
+    let guest = lab.guest("engine", machine);
+    let mut command = lab.unprivileged("timeout");
+    command.args(["--kill-after=5", "60"]).arg(lab.remainroot()).arg("--").arg(guest).arg(scenario);
+    command.output().expect("timeout runs")
+}
+
+fn prints(scenario: &str, expected: &str) {
+    for machine in [Machine::X86_64, Machine::I386] {
+        let name = format!("{scenario} ({machine:?})");
+        if !can_compile(&name, machine) {
+            continue;
+        }
+        let lab = Lab::new();
+        let output = run(&lab, machine, scenario);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!((out.as_ref(), output.status.code()), (expected, Some(0)), "{name}: {err}");
+        assert_eq!(left_behind(&lab), "", "{name} left tasks behind");
+    }
+}
+
+/// Processes that run a program from the lab, except daemons that still have their tracer.
+fn left_behind(lab: &Lab) -> String {
+    let output = Command::new("pgrep").arg("-af").arg(lab.path()).output().expect("pgrep runs");
+    String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.contains("pgrep")).collect()
+}
+
+#[test]
+fn exec_by_a_thread_takes_over_the_leader() {
+    prints("exec-by-thread", "hello from a leader\n");
+}
+
+#[test]
+fn exec_by_a_thread_whose_leader_has_ended() {
+    prints("exec-after-leader", "hello from a leader\n");
+}
+
+#[test]
+fn trees_killed_while_they_fork() {
+    prints("killed-forks", "killed\n");
+}
+
+#[test]
+fn threads_killed_in_their_calls() {
+    prints("killed-threads", "killed\n");
+}
+
+#[test]
+fn vfork_children() {
+    prints("vforks", "vforked\n");
+}
+
+#[test]
+fn no_signal_is_lost() {
+    prints("signals", "ticked 500\n");
+}
+
+#[test]
+fn queued_signals_keep_their_values() {
+    prints("queued", "sum 5050\n");
+}
+
+#[test]
+fn group_stops() {
+    prints("stop-and-continue", "status 9\n");
+}
+
+#[test]
+fn untraced_clones_are_traced() {
+    prints("untraced", "clone: 0\nclone3: 0, flags kept\n");
+}
+
+#[test]
+fn credentials_belong_to_threads() {
+    prints("credentials-of-threads", "wrong 0\n");
+}
+
+#[test]
+fn affinity_stays_the_guests_own() {
+    prints("affinity", "same\nchild 0\n");
+}
+
+#[test]
+fn unknown_interfaces_fail_closed() {
+    let name = "unknown_interfaces_fail_closed";
+    if !can_compile(name, Machine::X86_64) {
+        return;
+    }
+    let output = run(&Lab::new(), Machine::X86_64, "unknown-abi");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(out, "x32: -1 38, uid 0\n-1: -1 38\nio_uring: -1 38\n");
+    assert_eq!(err.lines().filter(|line| line.starts_with("remainroot:")).count(), 1, "{err}");
+}
+
+#[test]
+fn daemons_keep_their_tracer() {
+    if !can_compile("daemons_keep_their_tracer", Machine::X86_64) {
+        return;
+    }
+    let lab = Lab::new();
+    let output = run(&lab, Machine::X86_64, "orphan");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "orphaned\n");
+    // The orphan lives for 0.3 s; the tracer goes with it.
+    let gone = (0..100).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        left_behind(&lab).is_empty()
+    });
+    assert!(gone, "{}", left_behind(&lab));
+}

@@ -1,0 +1,336 @@
+/* What the tracer must follow without losing anybody: engine SCENARIO. Prints one line a scenario, or nothing. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char *self;
+
+static void *busy(void *unused)
+{
+	for (;;)
+		syscall(SYS_getuid);
+	return unused;
+}
+
+static void *exec_true(void *unused)
+{
+	execl(self, self, "hello", (char *)NULL);
+	return unused;
+}
+
+static void threads(int count, void *(*run)(void *))
+{
+	pthread_t thread;
+	for (int i = 0; i < count; i++)
+		if (pthread_create(&thread, NULL, run, NULL))
+			exit(1);
+}
+
+/* A process with many threads, one of which executes a program. */
+static int exec_by_thread(void)
+{
+	threads(8, busy);
+	threads(1, exec_true);
+	pause();
+	return 1;
+}
+
+/* A leader that has ended before another thread executes a program. */
+static void *exec_later(void *unused)
+{
+	usleep(20000);
+	return exec_true(unused);
+}
+
+static int exec_after_leader(void)
+{
+	threads(1, exec_later);
+	syscall(SYS_exit, 0);
+	return 1;
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+/* Trees that are killed while they fork: some children stop before, some after their parent's death. */
+static int killed_forks(void)
+{
+	srand(getpid());
+	for (int round = 0; round < 200; round++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			for (;;) {
+				pid_t child = fork();
+				if (child == 0) {
+					syscall(SYS_getuid);
+					_exit(0);
+				}
+				wait_for(child);
+			}
+		}
+		usleep(rand() % 3000);
+		kill(pid, SIGKILL);
+		wait_for(pid);
+	}
+	puts("killed");
+	return 0;
+}
+
+/* The same with threads, every one of them in a call that stops. */
+static int killed_threads(void)
+{
+	srand(getpid());
+	for (int round = 0; round < 100; round++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			threads(6, busy);
+			busy(NULL);
+		}
+		usleep(rand() % 3000);
+		kill(pid, SIGKILL);
+		wait_for(pid);
+	}
+	puts("killed");
+	return 0;
+}
+
+/* vfork children that execute, that fail to, and that exit. */
+static int vforks(void)
+{
+	for (int round = 0; round < 50; round++) {
+		pid_t pid = vfork();
+		if (pid == 0) {
+			if (round % 3 == 0)
+				execl("/nonexistent", "x", (char *)NULL);
+			else if (round % 3 == 1)
+				execl(self, self, "quiet", (char *)NULL);
+			_exit(9);
+		}
+		int status = wait_for(pid);
+		if (WEXITSTATUS(status) != (round % 3 == 1 ? 0 : 9)) {
+			printf("round %d: status %x\n", round, status);
+			return 1;
+		}
+	}
+	puts("vforked");
+	return 0;
+}
+
+static volatile int ticks;
+
+static void tick(int signal)
+{
+	(void)signal;
+	ticks++;
+}
+
+/* Signals that arrive in the midst of calls: none is lost, no call is made twice or forgotten. */
+static int signals(void)
+{
+	struct sigaction action = { .sa_handler = tick };
+	sigaction(SIGALRM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	struct itimerval timer = { { 0, 1000 }, { 0, 1000 } };
+	setitimer(ITIMER_REAL, &timer, NULL);
+	for (int i = 0; i < 20000; i++)
+		if (syscall(SYS_getuid) != 0) {
+			puts("wrong uid");
+			return 1;
+		}
+	memset(&timer, 0, sizeof timer);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	int before = ticks;
+	for (int i = 0; i < 500; i++)
+		raise(SIGUSR1);
+	printf("%s %d\n", before > 0 ? "ticked" : "silent", ticks - before);
+	return 0;
+}
+
+/* Every third signal with a value of its own: what a handler learns of a signal must be what was sent. */
+static volatile int sum;
+
+static void add(int signal, siginfo_t *info, void *unused)
+{
+	(void)signal, (void)unused;
+	sum += info->si_value.sival_int;
+}
+
+static int queued(void)
+{
+	struct sigaction action = { .sa_sigaction = add, .sa_flags = SA_SIGINFO };
+	sigaction(SIGRTMIN + 3, &action, NULL);
+	for (int i = 1; i <= 100; i++)
+		sigqueue(getpid(), SIGRTMIN + 3, (union sigval){ .sival_int = i });
+	printf("sum %d\n", sum);
+	return 0;
+}
+
+/* Stopped and continued by a sibling, many times. */
+static int stop_and_continue(void)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		for (;;)
+			syscall(SYS_getuid);
+	for (int round = 0; round < 100; round++) {
+		int status;
+		kill(pid, SIGSTOP);
+		if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP) {
+			printf("round %d: status %x\n", round, status);
+			return 1;
+		}
+		kill(pid, SIGCONT);
+		if (waitpid(pid, &status, WCONTINUED) != pid || !WIFCONTINUED(status)) {
+			printf("round %d: not continued, status %x\n", round, status);
+			return 1;
+		}
+	}
+	kill(pid, SIGKILL);
+	printf("status %x\n", wait_for(pid));
+	return 0;
+}
+
+/* A child that asks not to be traced is traced all the same: what it gets are virtual answers. */
+static int child_asks(void *unused)
+{
+	(void)unused;
+	/* 12345 cannot be had in a namespace with one id, except from us. */
+	if (syscall(SYS_setuid, 12345) != 0)
+		return errno;
+	return syscall(SYS_getuid) == 12345 ? 0 : 255;
+}
+
+static int untraced(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	pid_t pid = clone(child_asks, stack + sizeof stack, CLONE_UNTRACED | SIGCHLD, NULL);
+	printf("clone: %d\n", WEXITSTATUS(wait_for(pid)));
+	struct { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls; } args = {
+		.flags = CLONE_UNTRACED, .exit_signal = SIGCHLD,
+	};
+	pid = syscall(435 /* clone3 */, &args, sizeof args);
+	if (pid == 0)
+		_exit(child_asks(NULL));
+	printf("clone3: %d, flags %s\n", WEXITSTATUS(wait_for(pid)), args.flags == CLONE_UNTRACED ? "kept" : "lost");
+	return 0;
+}
+
+/* An interface that we do not know must not be a way around us. */
+static int unknown_abi(void)
+{
+#ifdef __x86_64__
+	long value = syscall(0x40000000 + SYS_setuid, 12345);
+	printf("x32: %ld %d, uid %ld\n", value, errno, syscall(SYS_getuid));
+#endif
+	long none = syscall(-1);
+	printf("-1: %ld %d\n", none, errno);
+	long ring = syscall(425 /* io_uring_setup */, 1, NULL);
+	printf("io_uring: %ld %d\n", ring, errno);
+	return 0;
+}
+
+/* Daemons: an orphan that outlives everybody it knows. */
+static int orphan(void)
+{
+	if (fork() == 0) {
+		if (fork() == 0) {
+			usleep(300000);
+			/* Still answered, long after the first process has gone. */
+			_exit(syscall(SYS_setuid, 12345) == 0 ? 0 : 1);
+		}
+		_exit(0);
+	}
+	wait(NULL);
+	puts("orphaned");
+	return 0;
+}
+
+/* Sixteen threads that change their own credentials, which are theirs alone. */
+static void *change(void *id)
+{
+	for (int i = 0; i < 200; i++) {
+		long uid = 1000 + (long)id;
+		if (syscall(SYS_setresuid, -1, uid, -1) || syscall(SYS_geteuid) != uid || syscall(SYS_setresuid, -1, 0, -1))
+			return (void *)1;
+	}
+	return NULL;
+}
+
+static int credentials_of_threads(void)
+{
+	pthread_t thread[16];
+	long wrong = 0;
+	for (long i = 0; i < 16; i++)
+		pthread_create(&thread[i], NULL, change, (void *)i);
+	for (int i = 0; i < 16; i++) {
+		void *result;
+		pthread_join(thread[i], &result);
+		wrong += (long)result;
+	}
+	printf("wrong %ld\n", wrong);
+	return 0;
+}
+
+/* The CPUs that a task believes to have are its own, wherever it was moved to. */
+static int affinity(void)
+{
+	cpu_set_t before, after;
+	sched_getaffinity(0, sizeof before, &before);
+	for (int i = 0; i < 200; i++)
+		syscall(SYS_getuid);
+	sched_getaffinity(0, sizeof after, &after);
+	printf("%s\n", CPU_EQUAL(&before, &after) ? "same" : "changed");
+	for (int i = 0; i < 200; i++)
+		syscall(SYS_getuid);
+	pid_t pid = fork();
+	if (pid == 0) {
+		sched_getaffinity(0, sizeof after, &after);
+		_exit(!CPU_EQUAL(&before, &after));
+	}
+	printf("child %d\n", WEXITSTATUS(wait_for(pid)));
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct { const char *name; int (*run)(void); } scenarios[] = {
+		{ "exec-by-thread", exec_by_thread }, { "exec-after-leader", exec_after_leader },
+		{ "killed-forks", killed_forks }, { "killed-threads", killed_threads }, { "vforks", vforks },
+		{ "signals", signals }, { "queued", queued }, { "stop-and-continue", stop_and_continue },
+		{ "untraced", untraced }, { "unknown-abi", unknown_abi }, { "orphan", orphan },
+		{ "credentials-of-threads", credentials_of_threads }, { "affinity", affinity },
+	};
+	self = argv[0];
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc != 2)
+		return 2;
+	if (!strcmp(argv[1], "quiet"))
+		return 0;
+	if (!strcmp(argv[1], "hello")) {
+		printf("hello from %s\n", getpid() == syscall(SYS_gettid) ? "a leader" : "a thread");
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
+		if (!strcmp(argv[1], scenarios[i].name))
+			return scenarios[i].run();
+	return 2;
+}
