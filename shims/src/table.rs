@@ -8,7 +8,7 @@ use std::rc::Rc;
 use syscalls::{Errno, x86, x86_64};
 
 use crate::abi::{Abi, Call};
-use crate::family::{caps, chmod, chown, exec, gid, groups, prctl, sched, stat, uid, view};
+use crate::family::{caps, chmod, chown, exec, gid, groups, prctl, sched, stat, uid, view, xattr};
 use crate::guest::{Answer, Coroutine, Guest};
 
 /// What becomes of a call.
@@ -130,6 +130,8 @@ macro_rules! coroutine {
 use Shim::Entry as At;
 use Support::{Full, Partial};
 
+const XATTRS: Support = Partial("a write to a file does not take its capabilities away");
+
 /// The list.
 #[rustfmt::skip]
 pub static ROWS: &[Row] = &[
@@ -212,6 +214,24 @@ pub static ROWS: &[Row] = &[
     row!(oldstat, Full, i386: coroutine!(stat::oldstat)),
     row!(oldlstat, Full, i386: coroutine!(stat::oldlstat)),
     row!(oldfstat, Full, i386: coroutine!(stat::oldfstat)),
+
+    // Extended attributes: src/family/xattr.rs
+    row!(setxattr, XATTRS, x86_64: At(xattr::setxattr), i386: At(xattr::setxattr)),
+    row!(lsetxattr, XATTRS, x86_64: At(xattr::lsetxattr), i386: At(xattr::lsetxattr)),
+    row!(fsetxattr, XATTRS, x86_64: At(xattr::fsetxattr), i386: At(xattr::fsetxattr)),
+    row!(setxattrat, XATTRS, x86_64: At(xattr::setxattrat), i386: At(xattr::setxattrat)),
+    row!(getxattr, XATTRS, x86_64: At(xattr::getxattr), i386: At(xattr::getxattr)),
+    row!(lgetxattr, XATTRS, x86_64: At(xattr::lgetxattr), i386: At(xattr::lgetxattr)),
+    row!(fgetxattr, XATTRS, x86_64: At(xattr::fgetxattr), i386: At(xattr::fgetxattr)),
+    row!(getxattrat, XATTRS, x86_64: At(xattr::getxattrat), i386: At(xattr::getxattrat)),
+    row!(listxattr, XATTRS, x86_64: At(xattr::listxattr), i386: At(xattr::listxattr)),
+    row!(llistxattr, XATTRS, x86_64: At(xattr::llistxattr), i386: At(xattr::llistxattr)),
+    row!(flistxattr, XATTRS, x86_64: At(xattr::flistxattr), i386: At(xattr::flistxattr)),
+    row!(listxattrat, XATTRS, x86_64: At(xattr::listxattrat), i386: At(xattr::listxattrat)),
+    row!(removexattr, XATTRS, x86_64: At(xattr::removexattr), i386: At(xattr::removexattr)),
+    row!(lremovexattr, XATTRS, x86_64: At(xattr::lremovexattr), i386: At(xattr::lremovexattr)),
+    row!(fremovexattr, XATTRS, x86_64: At(xattr::fremovexattr), i386: At(xattr::fremovexattr)),
+    row!(removexattrat, XATTRS, x86_64: At(xattr::removexattrat), i386: At(xattr::removexattrat)),
 ];
 
 /// Finds the row of a call.

@@ -2,6 +2,7 @@
 
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
+use super::acl;
 use super::file::{Seen, Target};
 use crate::abi::{Call, Errno};
 use crate::guest::{Answer, Dir, Guest, Trailing};
@@ -39,7 +40,8 @@ fn change(guest: &dyn Guest, target: Result<Target, Errno>, mode: u32) -> Answer
         let new =
             rules::chmod_common(&guest.cred(), &seen.attr(), mode).map_err(|errno| seen.denied(errno))?;
         seen.set_mode(new.mode)?;
-        let record = seen.edit();
+        let mut record = seen.edit();
+        acl::chmod(&mut record, new.mode);
         seen.save(guest, record, &new);
         Ok(())
     };

@@ -1,6 +1,6 @@
 //! What the file families share: which file a call means, how it looks to the guest, and how that is changed.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
@@ -167,6 +167,24 @@ impl Seen {
             self.node.set_mode(self.world.native_mode(mode) & PERMISSIONS)
         } else {
             self.writable()
+        }
+    }
+
+    /// An attribute that the kernel itself holds, such as one of a file that others made. EOPNOTSUPP where the file
+    /// system has none of that kind.
+    pub fn native_xattr(&self, name: &CStr) -> Result<Option<Vec<u8>>, Errno> {
+        match self.node.xattr(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(Errno::ENODATA) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Removes what the kernel holds of an attribute that the record tells of from now on.
+    pub fn remove_native_xattr(&self, name: &CStr) -> Result<(), Errno> {
+        match self.native_xattr(name)? {
+            Some(_) => self.node.remove_xattr(name),
+            None => Ok(()),
         }
     }
 

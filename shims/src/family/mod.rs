@@ -1,5 +1,6 @@
 //! The shims, one file per family. Each reads like the man page of its calls.
 
+mod acl;
 pub mod caps;
 pub mod chmod;
 pub mod chown;
@@ -16,6 +17,7 @@ pub mod sched;
 pub mod stat;
 pub mod uid;
 pub mod view;
+pub mod xattr;
 
 use std::rc::Rc;
 

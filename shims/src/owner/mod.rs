@@ -1,10 +1,14 @@
 //! Who owns what: identity of inodes, what is recorded of them, and the rules by which it changes.
 
+mod acl;
 mod attr;
 pub mod rules;
 mod store;
 #[cfg(test)]
 pub mod tests_support;
+mod xattr;
 
+pub use acl::{ACL_ACCESS, ACL_DEFAULT, Acl};
 pub use attr::{Attr, CAPABILITY, PERMISSIONS, harmless_device};
 pub use store::{Device, FileId, Inode, Record, Store, Time, World};
+pub use xattr::{XattrKind, check_capability, shown_capability};

@@ -1,0 +1,136 @@
+//! Extended attributes that a namespace's kernel keeps from its root: `fs/xattr.c`, `security/commoncap.c`.
+
+use super::acl::{ACL_ACCESS, ACL_DEFAULT};
+use super::attr::{Attr, CAPABILITY};
+use super::rules::inode_owner_or_capable;
+use crate::abi::Errno;
+use crate::cred::{CapSet, Cred};
+
+/// The kinds of attributes that differ in who may do what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XattrKind {
+    /// `security.capability`.
+    Capability,
+    /// Any other `security.*`.
+    Security,
+    /// `trusted.*`.
+    Trusted,
+    /// `user.*`: the kernel keeps these, where the file is of a kind that may have them.
+    User,
+    /// `system.posix_acl_access`.
+    AccessAcl,
+    /// `system.posix_acl_default`.
+    DefaultAcl,
+    /// Whatever else the file system may know.
+    Other,
+}
+
+impl XattrKind {
+    /// The kind of a full name.
+    pub fn of(name: &[u8]) -> XattrKind {
+        match name {
+            CAPABILITY => XattrKind::Capability,
+            ACL_ACCESS => XattrKind::AccessAcl,
+            ACL_DEFAULT => XattrKind::DefaultAcl,
+            _ if name.starts_with(b"security.") => XattrKind::Security,
+            _ if name.starts_with(b"trusted.") => XattrKind::Trusted,
+            _ if name.starts_with(b"user.") => XattrKind::User,
+            _ => XattrKind::Other,
+        }
+    }
+
+    /// Whether attributes of this kind live in our records.
+    pub const fn is_recorded(self) -> bool {
+        !matches!(self, XattrKind::User | XattrKind::Other)
+    }
+
+    /// Whether a task may see such an attribute (`xattr_permission` with MAY_READ): to others than CAP_SYS_ADMIN,
+    /// trusted ones do not exist.
+    pub fn may_read(self, cred: &Cred, attr: &Attr) -> Result<(), Errno> {
+        match self {
+            XattrKind::Trusted if !cred.capable(CapSet::SYS_ADMIN) => Err(Errno::ENODATA),
+            XattrKind::User if !attr.is_file() && !attr.is_dir() => Err(Errno::ENODATA),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a task may set or remove such an attribute (`xattr_permission` with MAY_WRITE, then
+    /// `cap_inode_setxattr`, `cap_inode_removexattr`, `set_posix_acl`). EPERM, and for lists EOPNOTSUPP on links.
+    pub fn may_write(self, cred: &Cred, attr: &Attr) -> Result<(), Errno> {
+        let allowed = match self {
+            XattrKind::Capability => cred.capable(CapSet::SETFCAP),
+            XattrKind::Security | XattrKind::Trusted => cred.capable(CapSet::SYS_ADMIN),
+            XattrKind::User => attr.is_file() || attr.is_dir(),
+            XattrKind::AccessAcl | XattrKind::DefaultAcl if attr.is_link() => return Err(Errno::EOPNOTSUPP),
+            XattrKind::AccessAcl | XattrKind::DefaultAcl => inode_owner_or_capable(cred, attr),
+            XattrKind::Other => true,
+        };
+        if allowed { Ok(()) } else { Err(Errno::EPERM) }
+    }
+}
+
+const REVISION_MASK: u32 = 0xFF00_0000;
+const REVISION_2: u32 = 0x0200_0000;
+const REVISION_3: u32 = 0x0300_0000;
+
+/// Whether a value has the form of file capabilities, version 2 or 3 (`validheader`; version 3 with a root id).
+/// EINVAL.
+pub fn check_capability(value: &[u8]) -> Result<(), Errno> {
+    match (revision(value), value.len()) {
+        (Some(REVISION_2), 20) => Ok(()),
+        (Some(REVISION_3), 24) if value[20..] != [0xFF; 4] => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// What root of the machine reads back (`cap_inode_getsecurity`): version 3 for its own root id is shown as version 2.
+pub fn shown_capability(value: &[u8]) -> Vec<u8> {
+    let mut shown = value.to_vec();
+    if revision(value) == Some(REVISION_3) && value.get(20..) == Some(&[0; 4]) {
+        shown.truncate(20);
+        shown[3] = (REVISION_2 >> 24) as u8;
+    }
+    shown
+}
+
+fn revision(value: &[u8]) -> Option<u32> {
+    value.first_chunk().map(|word| u32::from_le_bytes(*word) & REVISION_MASK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::tests_support::{gid, uid, user};
+
+    #[test]
+    fn who_may() {
+        let file = Attr { uid: uid(1000), gid: gid(1000), mode: 0o100644, rdev: 0 };
+        let (root, owner, other) = (user(0, 0, &[]), user(1000, 1000, &[]), user(33, 33, &[]));
+        let write = |name: &[u8], cred| XattrKind::of(name).may_write(cred, &file);
+        for name in [&b"trusted.x"[..], b"security.x", CAPABILITY] {
+            assert_eq!((write(name, &root), write(name, &owner)), (Ok(()), Err(Errno::EPERM)));
+        }
+        assert_eq!((write(ACL_ACCESS, &owner), write(ACL_ACCESS, &other)), (Ok(()), Err(Errno::EPERM)));
+        assert_eq!(XattrKind::Trusted.may_read(&owner, &file), Err(Errno::ENODATA));
+        let device = Attr { mode: 0o020644, ..file };
+        assert_eq!(XattrKind::User.may_write(&root, &device), Err(Errno::EPERM));
+        assert_eq!(XattrKind::User.may_read(&root, &device), Err(Errno::ENODATA));
+    }
+
+    #[test]
+    fn capabilities_have_a_form() {
+        let mut two = [0; 20];
+        two[3] = 2;
+        let mut three = [0; 24];
+        three[3] = 3;
+        assert_eq!((check_capability(&two), check_capability(&three)), (Ok(()), Ok(())));
+        assert_eq!(check_capability(&two[..12]), Err(Errno::EINVAL));
+        assert_eq!(check_capability(&[]), Err(Errno::EINVAL));
+        assert_eq!(shown_capability(&two), two);
+        assert_eq!(shown_capability(&three), two);
+        three[20] = 5;
+        assert_eq!(shown_capability(&three), three);
+        three[20..].fill(0xFF);
+        assert_eq!(check_capability(&three), Err(Errno::EINVAL));
+    }
+}
