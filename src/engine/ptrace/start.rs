@@ -60,7 +60,7 @@ pub(super) fn start(launch: &Launch) -> Result<Started, EngineError> {
 }
 
 fn filter() -> Vec<seccomp::Insn> {
-    bpf::program(table::ROWS)
+    bpf::program(&table::ROWS)
         .into_iter()
         .map(|insn| seccomp::Insn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
         .collect()

@@ -1,0 +1,68 @@
+//! Rows of the calls that show and change whose a file is.
+
+use super::Shim::{self, Entry as At};
+use super::Support::{self, Full, Partial};
+use super::{Entry, Row, When};
+use crate::family::{chmod, chown, stat, xattr};
+
+/// The chown, chmod and stat families.
+#[rustfmt::skip]
+pub const OWNERS: &[Row] = &[
+    // chown: src/family/chown.rs
+    row!(chown, Full, x86_64: At(chown::chown), i386: At(chown::chown16)),
+    row!(lchown, Full, x86_64: At(chown::lchown), i386: At(chown::lchown16)),
+    row!(fchown, Full, x86_64: At(chown::fchown), i386: At(chown::fchown16)),
+    row!(fchownat, Full, x86_64: At(chown::fchownat), i386: At(chown::fchownat)),
+    row!(chown32, Full, i386: At(chown::chown)),
+    row!(lchown32, Full, i386: At(chown::lchown)),
+    row!(fchown32, Full, i386: At(chown::fchown)),
+
+    // chmod: src/family/chmod.rs
+    row!(chmod, Full, x86_64: At(chmod::chmod), i386: At(chmod::chmod)),
+    row!(fchmod, Full, x86_64: At(chmod::fchmod), i386: At(chmod::fchmod)),
+    row!(fchmodat, Full, x86_64: At(chmod::fchmodat), i386: At(chmod::fchmodat)),
+    row!(fchmodat2, Full, x86_64: At(chmod::fchmodat2), i386: At(chmod::fchmodat2)),
+
+    // stat: src/family/stat.rs
+    row!(stat, Full, x86_64: coroutine!(stat::stat), i386: coroutine!(stat::stat32)),
+    row!(lstat, Full, x86_64: coroutine!(stat::lstat), i386: coroutine!(stat::lstat32)),
+    row!(fstat, Full, x86_64: coroutine!(stat::fstat), i386: coroutine!(stat::fstat32)),
+    row!(newfstatat, Full, x86_64: coroutine!(stat::fstatat)),
+    row!(statx, Full, x86_64: coroutine!(stat::statx), i386: coroutine!(stat::statx)),
+    row!(stat64, Full, i386: coroutine!(stat::stat64)),
+    row!(lstat64, Full, i386: coroutine!(stat::lstat64)),
+    row!(fstat64, Full, i386: coroutine!(stat::fstat64)),
+    row!(fstatat64, Full, i386: coroutine!(stat::fstatat64)),
+    row!(oldstat, Full, i386: coroutine!(stat::oldstat)),
+    row!(oldlstat, Full, i386: coroutine!(stat::oldlstat)),
+    row!(oldfstat, Full, i386: coroutine!(stat::oldfstat)),
+];
+
+/// Calls that make files, devices among them.
+#[rustfmt::skip]
+pub const CREATION: &[Row] = &[
+];
+
+const XATTRS: Support = Partial("a write to a file does not take its capabilities away");
+
+/// Extended attributes.
+#[rustfmt::skip]
+pub const ATTRIBUTES: &[Row] = &[
+    // Extended attributes: src/family/xattr.rs
+    row!(setxattr, XATTRS, x86_64: At(xattr::setxattr), i386: At(xattr::setxattr)),
+    row!(lsetxattr, XATTRS, x86_64: At(xattr::lsetxattr), i386: At(xattr::lsetxattr)),
+    row!(fsetxattr, XATTRS, x86_64: At(xattr::fsetxattr), i386: At(xattr::fsetxattr)),
+    row!(setxattrat, XATTRS, x86_64: At(xattr::setxattrat), i386: At(xattr::setxattrat)),
+    row!(getxattr, XATTRS, x86_64: At(xattr::getxattr), i386: At(xattr::getxattr)),
+    row!(lgetxattr, XATTRS, x86_64: At(xattr::lgetxattr), i386: At(xattr::lgetxattr)),
+    row!(fgetxattr, XATTRS, x86_64: At(xattr::fgetxattr), i386: At(xattr::fgetxattr)),
+    row!(getxattrat, XATTRS, x86_64: At(xattr::getxattrat), i386: At(xattr::getxattrat)),
+    row!(listxattr, XATTRS, x86_64: At(xattr::listxattr), i386: At(xattr::listxattr)),
+    row!(llistxattr, XATTRS, x86_64: At(xattr::llistxattr), i386: At(xattr::llistxattr)),
+    row!(flistxattr, XATTRS, x86_64: At(xattr::flistxattr), i386: At(xattr::flistxattr)),
+    row!(listxattrat, XATTRS, x86_64: At(xattr::listxattrat), i386: At(xattr::listxattrat)),
+    row!(removexattr, XATTRS, x86_64: At(xattr::removexattr), i386: At(xattr::removexattr)),
+    row!(lremovexattr, XATTRS, x86_64: At(xattr::lremovexattr), i386: At(xattr::lremovexattr)),
+    row!(fremovexattr, XATTRS, x86_64: At(xattr::fremovexattr), i386: At(xattr::fremovexattr)),
+    row!(removexattrat, XATTRS, x86_64: At(xattr::removexattrat), i386: At(xattr::removexattrat)),
+];

@@ -1,0 +1,237 @@
+//! THE list: every system call of every ABI, and what becomes of it.
+//!
+//! Its rows make the filter, the dispatch, the support page and the test obligations. Adding a shim = one row here,
+//! one function in [`crate::family`], one guest program in the tests.
+//! The rows stand in the files of this folder; [`SECTIONS`] puts them in order.
+
+use std::rc::Rc;
+
+use syscalls::Errno;
+
+use crate::abi::{Abi, Call};
+use crate::guest::{Answer, Coroutine, Guest};
+
+/// What becomes of a call.
+#[derive(Clone, Copy)]
+pub enum Shim {
+    /// The kernel's own answer stands. The guest never stops for it.
+    Kernel,
+    /// This error, from the filter itself: the guest never stops for it.
+    Refuse(Errno),
+    /// Answered while the guest stands at the call's entry: one stop.
+    Entry(fn(&dyn Guest, &Call) -> Answer),
+    /// A coroutine, which may let the guest make calls and wait for them.
+    Coroutine(fn(Rc<dyn Guest>, Call) -> Coroutine),
+}
+
+/// For which arguments the guest stops. Only calls whose number has a row with arguments pay for reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// For all.
+    Always,
+    /// If any bit of `mask` is set in argument `arg` (its low 32 bits).
+    AnyBit {
+        /// Index of the argument.
+        arg: u8,
+        /// The bits.
+        mask: u32,
+    },
+    /// If argument `arg` (its low 32 bits) is one of `values`.
+    OneOf {
+        /// Index of the argument.
+        arg: u8,
+        /// The values.
+        values: &'static [u32],
+    },
+}
+
+/// How much of the kernel's behaviour towards real root a guest gets. Printed by `remainroot syscalls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// All of it.
+    Full,
+    /// All but what is said here.
+    Partial(&'static str),
+    /// The kernel is asked, and its answer is right or good enough for the reason given.
+    Passed(&'static str),
+    /// Not available, with the error and the reason.
+    Refused(Errno, &'static str),
+}
+
+/// A call's number in one ABI, and what becomes of it there.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// The number.
+    pub nr: u32,
+    /// What becomes of it.
+    pub shim: Shim,
+    /// For which arguments.
+    pub when: When,
+}
+
+/// One system call.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// The kernel's name for it.
+    pub name: &'static str,
+    /// In the AMD64 table.
+    pub x86_64: Option<Entry>,
+    /// In the i386 table. Calls of the same name may differ: `setuid` takes 16-bit ids there.
+    pub i386: Option<Entry>,
+    /// How far it goes.
+    pub support: Support,
+}
+
+impl Row {
+    /// The entry for an ABI.
+    pub fn entry(&self, abi: Abi) -> Option<&Entry> {
+        match abi {
+            Abi::X86_64 => self.x86_64.as_ref(),
+            Abi::I386 => self.i386.as_ref(),
+        }
+    }
+}
+
+/// `entry!(x86_64::setuid, shim)`: `Some(Entry)` for a number of an ABI, by the name of the call.
+macro_rules! entry {
+    ($abi:ident :: $name:ident, $shim:expr) => {
+        entry!($abi::$name, $shim, When::Always)
+    };
+    ($abi:ident :: $name:ident, $shim:expr, $when:expr) => {
+        Some(Entry { nr: syscalls::$abi::Sysno::$name as u32, shim: $shim, when: $when })
+    };
+}
+
+/// One row; `when` may be left out for calls that always stop.
+macro_rules! row {
+    ($name:ident, $support:expr, x86_64: $a:expr, i386: $b:expr $(, when: $when:expr)?) => {
+        Row {
+            name: stringify!($name),
+            x86_64: entry!(x86_64::$name, $a $(, $when)?),
+            i386: entry!(x86::$name, $b $(, $when)?),
+            support: $support,
+        }
+    };
+    ($name:ident, $support:expr, x86_64: $a:expr $(, when: $when:expr)?) => {
+        Row { name: stringify!($name), x86_64: entry!(x86_64::$name, $a $(, $when)?), i386: None, support: $support }
+    };
+    ($name:ident, $support:expr, i386: $b:expr $(, when: $when:expr)?) => {
+        Row { name: stringify!($name), x86_64: None, i386: entry!(x86::$name, $b $(, $when)?), support: $support }
+    };
+}
+
+/// Turns an `async fn(Rc<dyn Guest>, Call) -> Answer` into a [`Shim::Coroutine`].
+macro_rules! coroutine {
+    ($shim:path) => {
+        Shim::Coroutine(|guest, call| Box::pin($shim(guest, call)))
+    };
+}
+
+mod creds;
+mod files;
+mod process;
+
+/// Rows that belong together, as the support page shows them.
+#[derive(Clone, Copy)]
+pub struct Section {
+    /// What they have in common.
+    pub title: &'static str,
+    /// The rows.
+    pub rows: &'static [Row],
+}
+
+/// The list, section by section.
+pub const SECTIONS: &[Section] = &[
+    Section { title: "User ids, group ids, groups", rows: creds::IDS },
+    Section { title: "Capabilities, prctl, exec", rows: creds::RIGHTS },
+    Section { title: "Owners and modes of files", rows: files::OWNERS },
+    Section { title: "New files and devices", rows: files::CREATION },
+    Section { title: "Extended attributes", rows: files::ATTRIBUTES },
+    Section { title: "Processes", rows: process::ROWS },
+];
+
+/// How many rows there are.
+const COUNT: usize = {
+    let (mut count, mut i) = (0, 0);
+    while i < SECTIONS.len() {
+        count += SECTIONS[i].rows.len();
+        i += 1;
+    }
+    count
+};
+
+/// The sections' rows, one after the other.
+const fn all_rows() -> [Row; COUNT] {
+    let mut rows = [SECTIONS[0].rows[0]; COUNT];
+    let (mut next, mut section) = (0, 0);
+    while section < SECTIONS.len() {
+        let mut i = 0;
+        while i < SECTIONS[section].rows.len() {
+            rows[next] = SECTIONS[section].rows[i];
+            next += 1;
+            i += 1;
+        }
+        section += 1;
+    }
+    rows
+}
+
+/// The list. A row's index here is what the filter hands to the engine: it is fixed when the program is built.
+pub static ROWS: [Row; COUNT] = all_rows();
+
+/// One more than the highest number that a lookup table holds; higher numbers have no row.
+const NUMBERS: usize = 512;
+/// In a lookup table: no row has this number.
+const NONE: u16 = u16::MAX;
+
+/// Builds the table from an ABI's numbers to row indices.
+const fn indices(abi: Abi) -> [u16; NUMBERS] {
+    let rows = all_rows();
+    let mut table = [NONE; NUMBERS];
+    let mut i = 0;
+    while i < COUNT {
+        let entry = match abi {
+            Abi::X86_64 => rows[i].x86_64,
+            Abi::I386 => rows[i].i386,
+        };
+        if let Some(entry) = entry {
+            table[entry.nr as usize] = i as u16;
+        }
+        i += 1;
+    }
+    table
+}
+
+static X86_64: [u16; NUMBERS] = indices(Abi::X86_64);
+static I386: [u16; NUMBERS] = indices(Abi::I386);
+
+/// Finds the index in [`ROWS`] of a call's row.
+pub fn index_of(abi: Abi, nr: u32) -> Option<u16> {
+    let table = match abi {
+        Abi::X86_64 => &X86_64,
+        Abi::I386 => &I386,
+    };
+    let index = table.get(usize::try_from(nr).ok()?).copied()?;
+    (index != NONE).then_some(index)
+}
+
+/// Finds the row of a call.
+pub fn row_of(abi: Abi, nr: u32) -> Option<&'static Row> {
+    index_of(abi, nr).map(|index| &ROWS[usize::from(index)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_has_two_rows() {
+        for abi in Abi::ALL {
+            for (index, row) in ROWS.iter().enumerate() {
+                let Some(entry) = row.entry(abi) else { continue };
+                let found = index_of(abi, entry.nr).map(usize::from);
+                assert_eq!(found, Some(index), "{} {}: another row has this number", abi.name(), row.name);
+            }
+        }
+    }
+}
