@@ -24,6 +24,8 @@ pub enum Event {
     Continued,
     /// It ended.
     Ended(End),
+    /// It ended, and left others behind: the tracer stays with them. Follows `Ended`.
+    Left,
     /// The tracer could not do its work.
     Failed(EngineError),
 }
@@ -41,6 +43,7 @@ impl Event {
             Event::Continued => (4, 0, 0),
             Event::Ended(End::Code(code)) => (5, 0, code),
             Event::Ended(End::Signal(signal)) => (6, 0, signal),
+            Event::Left => (8, 0, 0),
             Event::Failed(error) => {
                 let (kind, errno) = error.to_raw();
                 (7, kind, errno)
@@ -65,6 +68,7 @@ impl Event {
             4 => Event::Continued,
             5 => Event::Ended(End::Code(b)),
             6 => Event::Ended(End::Signal(b)),
+            8 => Event::Left,
             7 => Event::Failed(EngineError::from_raw(a, b)?),
             _ => return None,
         })
@@ -84,6 +88,7 @@ mod tests {
             Event::Continued,
             Event::Ended(End::Code(255)),
             Event::Ended(End::Signal(libc::SIGSEGV)),
+            Event::Left,
             Event::Failed(EngineError::Seize(libc::EPERM)),
         ];
         for event in events {

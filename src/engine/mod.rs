@@ -9,7 +9,7 @@ use std::fmt;
 use remainroot_shims::cred::Cred;
 use remainroot_shims::owner::World;
 
-pub use event::{End, Event};
+pub use event::{End, Event, SIZE as EVENT_SIZE};
 pub use ptrace::serve;
 
 /// What to start, and as whom.
@@ -26,8 +26,6 @@ pub struct Launch {
     pub world: World,
     /// Whether installing a filter takes no_new_privs: so it is without CAP_SYS_ADMIN in the namespace.
     pub set_no_new_privs: bool,
-    /// The process group that the guest belongs in: the front's.
-    pub pgrp: i32,
     /// The signal mask that remainroot was started with, and the guest shall have.
     pub signal_mask: libc::sigset_t,
 }

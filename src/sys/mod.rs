@@ -2,14 +2,18 @@
 //! typed skin over one call; nothing here decides anything.
 
 pub mod fd;
+pub mod inherit;
 pub mod mem;
 pub mod mount;
+pub mod mountattr;
 pub mod process;
 pub mod ptrace;
 pub mod sched;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod stdio;
+pub mod tell;
 
 use std::io;
 

@@ -39,10 +39,24 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// `setpgid(0, pgrp)`.
-pub fn set_process_group(pgrp: i32) -> Result<(), i32> {
-    // SAFETY: plain numbers.
-    if unsafe { libc::setpgid(0, pgrp) } == 0 { Ok(()) } else { Err(last_errno()) }
+/// The process that made this one, or whoever has taken its place.
+pub fn parent() -> i32 {
+    // SAFETY: touches no memory and cannot fail.
+    unsafe { libc::getppid() }
+}
+
+/// Moves this process into a session and process group of its own, without a terminal (setsid(2)). Fails only for
+/// the leader of a process group, which no child is before it made itself one.
+pub fn leave_session() {
+    // SAFETY: touches no memory.
+    unsafe { libc::setsid() };
+}
+
+/// Has the kernel kill this process as soon as its parent is gone. Whether the parent was still there is for the
+/// caller to check.
+pub fn die_with_parent() {
+    // SAFETY: plain numbers; cannot fail with a valid signal.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// Takes back `PR_SET_PDEATHSIG`: this process outlives its parent from now on.

@@ -23,7 +23,7 @@ use self::tracee::Tracee;
 use super::{End, EngineError, Event, Launch};
 use crate::store::Memory;
 use crate::sys::ptrace::{Lost, Resume, Status, Stop, Wait};
-use crate::sys::{process, ptrace, sched, socket};
+use crate::sys::{process, ptrace, sched, signal, socket, stdio};
 use remainroot_shims::guest::Guest;
 
 /// The tracer's whole life: starts the guest, serves its calls, and returns when the last task is gone.
@@ -36,6 +36,7 @@ pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
         error
     };
     let started = start::start(launch).map_err(tell_failure)?;
+    leave_the_terminal();
     let run = Run::new(launch.world, Box::new(Memory::default())).map_err(tell_failure)?;
     let main = started.pid;
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
@@ -45,9 +46,26 @@ pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// Once the guest has its own copies: pipes must end when the guest lets go of them, and no terminal may stop us.
+///
+/// A session of our own rather than a mere process group: a guest with a parent in another group of the same session
+/// would keep its group from being orphaned, and so from being spared the stops of a terminal that nobody could
+/// continue it from (`is_current_pgrp_orphaned`).
+fn leave_the_terminal() {
+    process::leave_session();
+    stdio::let_go(0);
+    stdio::let_go(1);
+}
+
 /// Messages are for a front that may be gone; then there is nobody to tell.
 fn tell(front: &OwnedFd, event: Event) {
     let _ = socket::send(front.as_fd(), &event.encode());
+}
+
+/// The front stops itself when the guest stops. Whoever continues or kills the guest by its pid knows nothing of the
+/// front.
+fn wake_front() {
+    let _ = signal::kill(process::parent(), libc::SIGCONT);
 }
 
 /// A new task's first stop, held until it is known whose child it is.
@@ -155,6 +173,7 @@ impl Engine {
         self.go_on(stopped, 0)?;
         if was_listening && tid == self.main {
             tell(&self.front, Event::Continued);
+            wake_front();
         }
         Ok(())
     }
@@ -171,11 +190,17 @@ impl Engine {
         }
         // From here on, daemons that the guest left behind outlive it, and so does their tracer.
         process::outlive_parent();
+        let left = self.run.tasks.borrow().iter().next().is_some() || !self.parked.is_empty();
         let event = match self.started.take().and_then(Started::failure) {
             None => Event::Ended(end),
             Some(NotStarted::Exec(errno)) => Event::ExecFailed(errno),
             Some(NotStarted::Engine(error)) => Event::Failed(error),
         };
         tell(&self.front, event);
+        wake_front();
+        if left {
+            tell(&self.front, Event::Left);
+            stdio::let_go(2);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::bpf;
 use crate::engine::{EngineError, Launch};
 use crate::sys::process::{self, Fork};
 use crate::sys::ptrace::{self, Lost};
-use crate::sys::{seccomp, signal};
+use crate::sys::{inherit, seccomp, signal};
 
 /// What the guest says through its pipe when it cannot become the program that it should.
 const SAYS_NO_NEW_PRIVS: u8 = 1;
@@ -75,8 +75,6 @@ fn become_guest(launch: &Launch, program: &[seccomp::Insn], mut wait: PipeReader
         let _ = say.write_all(&message);
         process::exit_now(127)
     };
-    // Fails only where the group is gone or of another session; the guest then stays in the tracer's.
-    let _ = process::set_process_group(launch.pgrp);
     if wait.read_exact(&mut [0]).is_err() {
         process::exit_now(127);
     }
@@ -89,10 +87,18 @@ fn become_guest(launch: &Launch, program: &[seccomp::Insn], mut wait: PipeReader
     if let Err(errno) = seccomp::install(program) {
         fail(SAYS_FILTER, errno);
     }
+    inherit::restore();
     let mut worst = libc::ENOENT;
     for path in &launch.candidates {
         match process::exec(path, &launch.argv, &launch.env) {
             libc::ENOENT | libc::ENOTDIR => {}
+            // As execvp(3): what the kernel does not know is taken for a shell script.
+            libc::ENOEXEC => {
+                let script = [c"/bin/sh".to_owned(), path.clone()].into_iter();
+                let argv: Vec<_> = script.chain(launch.argv.iter().skip(1).cloned()).collect();
+                process::exec(c"/bin/sh", &argv, &launch.env);
+                fail(SAYS_EXEC, libc::ENOEXEC)
+            }
             // As execvp(3): look on, but remember that there was something that could not be executed.
             libc::EACCES => worst = libc::EACCES,
             errno => fail(SAYS_EXEC, errno),
