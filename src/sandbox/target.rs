@@ -1,0 +1,143 @@
+//! Looking up and making mount points inside a directory that will be a root: its symbolic links mean what they will
+//! mean then, and never lead out of it.
+
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
+
+use crate::sys::fd::open_path_resolving;
+
+/// A directory that will be a root.
+pub struct Root(OwnedFd);
+
+/// What a mount point is made as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Dir,
+    /// An empty file.
+    File,
+}
+
+impl Root {
+    /// Takes `path` as a root.
+    pub fn open(path: &Path) -> Result<Root, Errno> {
+        nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map(Root)
+    }
+
+    /// Finds what `path` names inside; a trailing symbolic link is followed unless `flags` has `O_NOFOLLOW`.
+    pub fn find(&self, path: &Path, flags: i32) -> Result<OwnedFd, Errno> {
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+        open_path_resolving(
+            self.0.as_raw_fd(),
+            &path,
+            flags,
+            libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
+        )
+        .map_err(Errno::from_raw)
+    }
+
+    /// Finds `path` inside, or makes it, with the directories on the way.
+    pub fn find_or_make(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
+        match self.find(path, 0) {
+            Err(Errno::ENOENT) => {}
+            found => return found,
+        }
+        let Some(name) = path.file_name() else {
+            return Err(Errno::ENOENT);
+        };
+        let parent = self.find_or_make(path.parent().unwrap_or(Path::new("/")), Kind::Dir)?;
+        match make(&parent, name, kind) {
+            // Something is there that could not be followed: a dangling link. A mount point is made where it points.
+            Err(Errno::EEXIST) => {
+                let aim = self.read_link(path)?;
+                let aim = path.parent().unwrap_or(Path::new("/")).join(aim);
+                if self.find(&aim, libc::O_NOFOLLOW).is_ok() {
+                    // A link to a dangling link: a chain that is not worth following.
+                    return Err(Errno::ELOOP);
+                }
+                self.find_or_make(&aim, kind)
+            }
+            Err(errno) => Err(errno),
+            Ok(()) => self.find(path, 0),
+        }
+    }
+
+    /// Makes a symbolic link inside, in a directory that exists.
+    pub fn link(&self, aim: &str, path: &str) -> Result<(), Errno> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let parent = self.find(&Path::new("/").join(parent), libc::O_DIRECTORY)?;
+        nix::unistd::symlinkat(aim, parent.as_fd(), name)
+    }
+
+    /// What a symbolic link inside says.
+    pub fn read_link(&self, path: &Path) -> Result<PathBuf, Errno> {
+        let link = self.find(path, libc::O_NOFOLLOW)?;
+        nix::fcntl::readlinkat(link.as_fd(), "").map(PathBuf::from)
+    }
+}
+
+fn make(parent: &OwnedFd, name: &OsStr, kind: Kind) -> Result<(), Errno> {
+    match kind {
+        Kind::Dir => mkdirat(parent, name, Mode::from_bits_truncate(0o755)),
+        Kind::File => mknodat(parent, name, SFlag::S_IFREG, Mode::from_bits_truncate(0o644), 0),
+    }
+}
+
+/// The kind of mount point that `source` fits on.
+pub fn kind_of(source: &Path) -> std::io::Result<Kind> {
+    Ok(if std::fs::metadata(source)?.is_dir() { Kind::Dir } else { Kind::File })
+}
+
+/// The path by which this process can name an open file to mount(2).
+pub fn path_of(fd: &OwnedFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_stay_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("etc")).unwrap();
+        symlink("/../../etc", dir.path().join("out")).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        root.find_or_make(Path::new("/out/made"), Kind::File).unwrap();
+        assert!(dir.path().join("etc/made").is_file());
+        assert!(!Path::new("/etc/made").exists());
+    }
+
+    #[test]
+    fn missing_directories_are_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        root.find_or_make(Path::new("/a/b/c"), Kind::Dir).unwrap();
+        root.find_or_make(Path::new("/a/b/f"), Kind::File).unwrap();
+        assert!(dir.path().join("a/b/c").is_dir());
+        assert!(dir.path().join("a/b/f").is_file());
+        assert_eq!(root.find_or_make(Path::new("/a/b/f/g"), Kind::Dir).unwrap_err(), Errno::ENOTDIR);
+    }
+
+    #[test]
+    fn a_dangling_link_is_made_good_where_it_points() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        root.find_or_make(Path::new("/etc"), Kind::Dir).unwrap();
+        symlink("../run/r/stub.conf", dir.path().join("etc/resolv.conf")).unwrap();
+        root.find_or_make(Path::new("/etc/resolv.conf"), Kind::File).unwrap();
+        assert!(dir.path().join("run/r/stub.conf").is_file());
+        symlink("chain2", dir.path().join("chain1")).unwrap();
+        symlink("chain1", dir.path().join("chain2")).unwrap();
+        assert_eq!(root.find_or_make(Path::new("/chain1"), Kind::File).unwrap_err(), Errno::ELOOP);
+    }
+}
