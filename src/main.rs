@@ -2,9 +2,14 @@
 
 mod arch;
 mod bpf;
+mod cli;
 mod engine;
+mod run;
+mod sandbox;
 mod store;
 mod sys;
 mod task;
 
-fn main() {}
+fn main() {
+    std::process::exit(cli::main())
+}

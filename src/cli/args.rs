@@ -1,0 +1,202 @@
+//! What was said: the command line as clap parses it. Nothing here makes a system call.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  remainroot -- apt-get install -y postgresql
+  remainroot -- debootstrap --variant=minbase bookworm ./rootfs
+  remainroot --rootfs ./rootfs -- apt-get update
+  remainroot --rootfs ./rootfs --bind ~/src:/src --workdir /src -- make install
+  remainroot --user www-data -- id
+  remainroot -- syscalls            a program named like a subcommand
+
+Exit status: the program's own; if a signal killed it, remainroot dies of the same signal. 125: remainroot \
+itself failed; 126: the program could not be run; 127: it was not found.
+
+remainroot makes programs work that expect to be root. It is not a security boundary.";
+
+/// Run programs as root of a whole system, inside a user namespace that maps one uid and one gid.
+#[derive(Debug, Parser)]
+#[command(
+    name = "remainroot",
+    version,
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    override_usage = "remainroot [OPTIONS] [--] CMD [ARG]...\n       remainroot <SUBCOMMAND>"
+)]
+pub struct Cli {
+    /// A subcommand, if one was named.
+    #[command(subcommand)]
+    pub sub: Option<Sub>,
+    /// `remainroot [OPTIONS] [--] CMD…`.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Sub {
+    /// Run a program (the same as naming no subcommand).
+    #[command(after_help = EXAMPLES, override_usage = "remainroot run [OPTIONS] [--] CMD [ARG]...")]
+    Run(RunArgs),
+}
+
+/// All that can be said about a run.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Run CMD with DIR as its root directory.
+    ///
+    /// /proc, /sys and /dev are mounted in it, and the machine's resolv.conf read-only. CMD, PATH, --workdir, and the
+    /// names given to --user are looked up inside DIR. Variables that name places outside of it are dropped.
+    #[arg(long, value_name = "DIR")]
+    pub rootfs: Option<PathBuf>,
+
+    /// Make SRC visible at DST (default: the same path); repeatable.
+    ///
+    /// A missing mount point is created. With ":ro" the mount is read-only.
+    #[arg(long, value_name = "SRC[:DST[:ro]]")]
+    pub bind: Vec<OsString>,
+
+    /// Directory to start CMD in (default: the present one, or / with --rootfs).
+    #[arg(long, value_name = "DIR")]
+    pub workdir: Option<PathBuf>,
+
+    /// Set an environment variable; repeatable.
+    #[arg(long, value_name = "K=V")]
+    pub env: Vec<OsString>,
+
+    /// Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone.
+    #[arg(long)]
+    pub clear_env: bool,
+
+    /// The first identity: a name from the guest's passwd and group files, or a number.
+    ///
+    /// Without GROUP it is the user's own group. Supplementary groups come from the group file.
+    #[arg(long, value_name = "USER[:GROUP]", default_value = "root")]
+    pub user: String,
+
+    /// Which user namespace to run in.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = UserNsArg::Auto)]
+    pub userns: UserNsArg,
+
+    /// What stops the guest to answer its system calls.
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t = EngineArg::Auto)]
+    pub engine: EngineArg,
+
+    /// The program to run, and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// `--userns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UserNsArg {
+    /// Keep the present namespace if this process is its root, else make one.
+    Auto,
+    /// Make one.
+    New,
+    /// Stay in the present one.
+    Keep,
+    /// Use none at all, as fakeroot does: for hosts that forbid them.
+    None,
+}
+
+/// `--engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineArg {
+    /// The best that there is.
+    Auto,
+    /// ptrace(2).
+    Ptrace,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run_of(words: &[&str]) -> RunArgs {
+        let cli = Cli::try_parse_from([&["remainroot"], words].concat()).expect("parses");
+        match cli.sub {
+            Some(Sub::Run(run)) => run,
+            None => cli.run,
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_takes_all_that_follows() {
+        for words in [
+            &["ls", "-l", "--user", "x"][..],
+            &["--", "ls", "-l", "--user", "x"],
+            &["run", "ls", "-l", "--user", "x"],
+            &["run", "--", "ls", "-l", "--user", "x"],
+        ] {
+            let run = run_of(words);
+            assert_eq!(run.command, ["ls", "-l", "--user", "x"], "{words:?}");
+            assert_eq!(run.user, "root");
+        }
+    }
+
+    #[test]
+    fn a_second_double_dash_belongs_to_the_command() {
+        assert_eq!(run_of(&["--", "env", "--", "x"]).command, ["env", "--", "x"]);
+        assert_eq!(run_of(&["env", "--", "x"]).command, ["env", "--", "x"]);
+    }
+
+    #[test]
+    fn a_command_may_be_named_like_a_subcommand() {
+        for words in [&["--", "run"][..], &["--user", "0", "--", "run"], &["run", "--", "run"]] {
+            assert_eq!(run_of(words).command, ["run"], "{words:?}");
+        }
+    }
+
+    #[test]
+    fn options_stand_before_the_command() {
+        let run = run_of(&[
+            "--rootfs",
+            "r",
+            "--bind",
+            "a:b",
+            "--bind",
+            "c",
+            "--env",
+            "A=1",
+            "--clear-env",
+            "--workdir",
+            "/w",
+            "--user",
+            "www-data:33",
+            "--userns",
+            "keep",
+            "--engine",
+            "ptrace",
+            "cmd",
+        ]);
+        assert_eq!(run.rootfs, Some("r".into()));
+        assert_eq!(run.bind, ["a:b", "c"]);
+        assert_eq!(run.env, ["A=1"]);
+        assert!(run.clear_env);
+        assert_eq!((run.user.as_str(), run.userns), ("www-data:33", UserNsArg::Keep));
+        assert_eq!(run.engine, EngineArg::Ptrace);
+        assert_eq!(run.command, ["cmd"]);
+    }
+
+    #[test]
+    fn a_command_is_required() {
+        assert!(Cli::try_parse_from(["remainroot"]).is_err());
+        assert!(Cli::try_parse_from(["remainroot", "run"]).is_err());
+        assert!(Cli::try_parse_from(["remainroot", "--userns", "some", "x"]).is_err());
+    }
+}

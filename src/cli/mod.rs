@@ -1,0 +1,54 @@
+//! The command line: what was said ([`args`]), and what it means ([`plan`]).
+
+mod args;
+mod plan;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::run;
+use args::{Cli, Sub};
+
+/// Exit status for failures of our own.
+const OUR_FAILURE: i32 = 125;
+
+/// Does what the command line says. Returns the exit status, unless the process has died of its guest's signal.
+pub fn main() -> i32 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return say(&error),
+    };
+    match execute(cli) {
+        Ok(status) => status,
+        Err(error) => {
+            crate::tell!("{error:#}");
+            OUR_FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<i32> {
+    let run = match cli.sub {
+        Some(Sub::Run(run)) => run,
+        None => cli.run,
+    };
+    let plan = plan::resolve(run).context("on the command line")?;
+    Ok(run::execute(plan))
+}
+
+/// Prints help or a version on stdout, and anything else on stderr with our name before it. A reader that is gone
+/// is no failure.
+fn say(error: &clap::Error) -> i32 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            0
+        }
+        _ => {
+            let text = error.render().to_string();
+            crate::tell!("{}", text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            OUR_FAILURE
+        }
+    }
+}

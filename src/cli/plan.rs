@@ -1,0 +1,127 @@
+//! What the command line means: options become a [`Plan`], or an error that says which one is wrong.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::args::{EngineArg, RunArgs, UserNsArg};
+use crate::run::{Identity, Plan};
+use crate::sandbox::{Bind, Sandbox, UserNs};
+
+/// Makes a plan of what was said. Nothing is looked up yet: names of users, and whether files exist, are questions
+/// to the guest's world, which does not exist before the plan is carried out.
+pub fn resolve(args: RunArgs) -> Result<Plan> {
+    // There is one engine so far; naming it changes nothing.
+    let (EngineArg::Auto | EngineArg::Ptrace) = args.engine;
+    let sandbox = Sandbox {
+        userns: match args.userns {
+            UserNsArg::Auto => UserNs::Auto,
+            UserNsArg::New => UserNs::New,
+            UserNsArg::Keep => UserNs::Keep,
+            UserNsArg::None => UserNs::None,
+        },
+        rootfs: args.rootfs,
+        binds: args.bind.iter().map(|word| bind(word)).collect::<Result<_>>()?,
+        workdir: args.workdir,
+    };
+    if sandbox.userns == UserNs::None && (sandbox.rootfs.is_some() || !sandbox.binds.is_empty()) {
+        bail!("--rootfs and --bind need a namespace to mount in: they cannot go with --userns none");
+    }
+    Ok(Plan {
+        sandbox,
+        identity: identity(&args.user)?,
+        clear_env: args.clear_env,
+        env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
+        command: args.command,
+    })
+}
+
+/// `SRC[:DST[:ro]]`.
+fn bind(word: &OsStr) -> Result<Bind> {
+    let parts: Vec<&[u8]> = word.as_bytes().split(|&byte| byte == b':').collect();
+    let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+    let (source, target, read_only) = match parts[..] {
+        [source] => (source, source, false),
+        [source, target] => (source, target, false),
+        [source, target, b"ro"] => (source, target, true),
+        [source, target, b"rw"] => (source, target, false),
+        _ => bail!("--bind {}: expected SRC[:DST[:ro]]", word.display()),
+    };
+    if source.is_empty() {
+        bail!("--bind {}: SRC is empty", word.display());
+    }
+    let target = if target.is_empty() { source } else { target };
+    if target[0] != b'/' {
+        bail!(
+            "--bind {}: DST must be an absolute path, as in --bind {}:/{}",
+            word.display(),
+            path(source).display(),
+            path(target).display()
+        );
+    }
+    Ok(Bind { source: path(source), target: path(target), read_only })
+}
+
+/// `NAME=value`.
+fn variable(word: &OsStr) -> Result<(OsString, OsString)> {
+    let bytes = word.as_bytes();
+    match bytes.iter().position(|&byte| byte == b'=') {
+        Some(at) if at > 0 => {
+            Ok((OsString::from_vec(bytes[..at].to_vec()), OsString::from_vec(bytes[at + 1..].to_vec())))
+        }
+        _ => bail!("--env {}: expected K=V", word.display()),
+    }
+}
+
+/// `USER[:GROUP]`.
+fn identity(word: &str) -> Result<Identity> {
+    let (user, group) = match word.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (word, None),
+    };
+    if user.is_empty() || group == Some("") {
+        bail!("--user {word}: expected USER or USER:GROUP, by name or number");
+    }
+    Ok(Identity { user: user.to_owned(), group: group.map(str::to_owned) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(word: &str) -> Result<(String, String, bool)> {
+        bind(OsStr::new(word))
+            .map(|b| (b.source.display().to_string(), b.target.display().to_string(), b.read_only))
+    }
+
+    #[test]
+    fn bind_mounts_are_read() {
+        assert_eq!(bound("/a").unwrap(), ("/a".into(), "/a".into(), false));
+        assert_eq!(bound("a:/b").unwrap(), ("a".into(), "/b".into(), false));
+        assert_eq!(bound("/a:/b:ro").unwrap(), ("/a".into(), "/b".into(), true));
+        assert_eq!(bound("/a::ro").unwrap(), ("/a".into(), "/a".into(), true));
+        for wrong in ["", ":/b", "a", "a:b", "/a:/b:xx", "/a:/b:ro:"] {
+            assert!(bound(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn variables_are_read() {
+        let read = |word: &str| variable(OsStr::new(word)).ok();
+        assert_eq!(read("A=b=c"), Some(("A".into(), "b=c".into())));
+        assert_eq!(read("A="), Some(("A".into(), "".into())));
+        assert_eq!(read("A"), None);
+        assert_eq!(read("=b"), None);
+    }
+
+    #[test]
+    fn identities_are_read() {
+        let read = |word| identity(word).ok().map(|i| (i.user, i.group));
+        assert_eq!(read("0"), Some(("0".into(), None)));
+        assert_eq!(read("www-data:adm"), Some(("www-data".into(), Some("adm".into()))));
+        assert_eq!(read(":adm"), None);
+        assert_eq!(read("adm:"), None);
+    }
+}

@@ -1,0 +1,266 @@
+//! The front: the process that the user started, standing for the guest.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid};
+
+use super::forward::{Verdict, tracer_of, verdict};
+use super::{OUR_FAILURE, explain};
+use crate::engine::{EVENT_SIZE, End, Event};
+use crate::sys::{signal, stdio};
+use crate::tell;
+
+/// How long the guest's own SIGCONT, sent to its process group together with ours, may take to show.
+const CONTINUE_WAIT_MS: u16 = 50;
+
+/// Stands for the guest until it has ended. Returns the exit status, or dies of the guest's signal.
+pub fn main(tracer: i32, events: OwnedFd, command: &OsStr) -> i32 {
+    let signals = match signal::descriptor() {
+        Ok(signals) => signals,
+        Err(errno) => {
+            tell!("cannot wait for signals (signalfd): {}", Errno::from_raw(errno).desc());
+            return OUR_FAILURE;
+        }
+    };
+    let mut front =
+        Front { tracer, tracer_end: None, events, signals, guest: None, stopped: false, early: Vec::new() };
+    match front.wait_for_end(command) {
+        Outcome::Ended(End::Code(code)) => code,
+        Outcome::Ended(End::Signal(signal)) => signal::die_of(signal),
+        Outcome::Failed(status) => status,
+    }
+}
+
+/// How it came out.
+enum Outcome {
+    /// The guest ended.
+    Ended(End),
+    /// We failed, and said so.
+    Failed(i32),
+}
+
+/// The main guest, as the front knows it.
+struct Guest {
+    pid: i32,
+    /// Stands for it even when its pid is given to another. None where the kernel has no pidfds.
+    pidfd: Option<OwnedFd>,
+}
+
+struct Front {
+    tracer: i32,
+    /// How the tracer ended, once it was reaped.
+    tracer_end: Option<WaitStatus>,
+    events: OwnedFd,
+    signals: OwnedFd,
+    guest: Option<Guest>,
+    /// The guest is in a group stop.
+    stopped: bool,
+    /// Signals for the guest, with their values, that came before it.
+    early: Vec<(i32, Option<u64>)>,
+}
+
+impl Front {
+    fn wait_for_end(&mut self, command: &OsStr) -> Outcome {
+        loop {
+            let mut fds = [
+                PollFd::new(self.events.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ];
+            // Nothing but EINTR and a lack of memory can fail here, and both pass.
+            let _ = poll(&mut fds, PollTimeout::NONE);
+            let ready = |n: usize| fds[n].revents().is_some_and(|flags| !flags.is_empty());
+            let (event_waits, signal_waits) = (ready(0), ready(1));
+            if event_waits && let Some(outcome) = self.on_message(command) {
+                return outcome;
+            }
+            if signal_waits {
+                self.on_signals();
+            }
+        }
+    }
+
+    /// Takes one message from the tracer, or notes that there will be none.
+    fn on_message(&mut self, command: &OsStr) -> Option<Outcome> {
+        match self.receive(MsgFlags::empty()) {
+            Received::Nothing => None,
+            Received::Closed => Some(self.lost()),
+            Received::Event(event) => self.on_event(event, command),
+        }
+    }
+
+    fn on_event(&mut self, event: Event, command: &OsStr) -> Option<Outcome> {
+        match event {
+            Event::Started(pid) => self.started(pid),
+            Event::Stopped(signal) => self.stop_too(signal),
+            Event::Continued => self.stopped = false,
+            Event::Left => {}
+            Event::Ended(end) => {
+                self.see_tracer_off();
+                return Some(Outcome::Ended(end));
+            }
+            Event::ExecFailed(errno) => {
+                let (status, trouble) = explain::exec(command, errno);
+                tell!("{trouble}");
+                return Some(Outcome::Failed(status));
+            }
+            Event::Failed(error) => {
+                tell!("{}", explain::engine(error));
+                return Some(Outcome::Failed(OUR_FAILURE));
+            }
+        }
+        None
+    }
+
+    fn started(&mut self, pid: i32) {
+        self.guest = Some(Guest { pid, pidfd: signal::open_pid(pid).ok() });
+        // The guest has its own; a pipe must not stay open for our sake.
+        stdio::let_go(0);
+        stdio::let_go(1);
+        for (signal, value) in std::mem::take(&mut self.early) {
+            self.send(signal, value);
+        }
+    }
+
+    /// The guest is in a group stop: whoever waits for us has to see us stop by the same signal.
+    fn stop_too(&mut self, signal: i32) {
+        self.stopped = true;
+        // Raised while it is blocked, it only becomes pending, and the SIGCONT that the tracer sends us when the
+        // guest goes on takes it away again: no order of events leaves us stopped beside a running guest.
+        // SIGSTOP cannot wait like that; there the next event of the guest's frees us.
+        if signal != libc::SIGSTOP {
+            signal::raise(signal);
+        }
+        if self.tracer_has_more_to_say() {
+            signal::take_back(signal);
+            return;
+        }
+        if signal == libc::SIGSTOP {
+            signal::raise(signal);
+        }
+        signal::suffer(signal);
+    }
+
+    /// Whether an event is waiting.
+    fn tracer_has_more_to_say(&self) -> bool {
+        !matches!(self.receive(MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT), Received::Nothing)
+    }
+
+    fn receive(&self, flags: MsgFlags) -> Received {
+        let mut message = [0; EVENT_SIZE];
+        match recv(self.events.as_raw_fd(), &mut message, flags) {
+            Ok(0) => Received::Closed,
+            Ok(length) => Event::decode(&message[..length]).map_or(Received::Nothing, Received::Event),
+            Err(Errno::EINTR | Errno::EAGAIN) => Received::Nothing,
+            Err(_) => Received::Closed,
+        }
+    }
+
+    fn on_signals(&mut self) {
+        let me = getpid();
+        let session_leader = getsid(None) == Ok(me);
+        while let Some(info) = signal::next(self.signals.as_fd()) {
+            let tracer = self.tracer;
+            let ours = |pid: i32| pid != 0 && (pid == tracer || tracer_of(pid) == tracer);
+            match verdict(&info, session_leader, ours) {
+                Verdict::Drop => {}
+                Verdict::Reap => self.reap(),
+                Verdict::Forward => {
+                    let signal = info.ssi_signo as i32;
+                    if signal == libc::SIGCONT && self.continued_by_itself() {
+                        continue;
+                    }
+                    let value = (info.ssi_code == libc::SI_QUEUE).then_some(info.ssi_ptr);
+                    self.send(signal, value);
+                }
+            }
+        }
+    }
+
+    /// Whether a SIGCONT that we got has reached the stopped guest as well: `fg` sends it to the process group.
+    fn continued_by_itself(&mut self) -> bool {
+        let Some(guest) = self.guest.as_ref().filter(|_| self.stopped) else {
+            return false;
+        };
+        if getpgid(Some(Pid::from_raw(guest.pid))) != Ok(getpgrp()) {
+            return false;
+        }
+        let mut fds = [PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(CONTINUE_WAIT_MS)) != Ok(0)
+    }
+
+    fn send(&mut self, signal: i32, value: Option<u64>) {
+        match &self.guest {
+            None => self.early.push((signal, value)),
+            // A guest that is gone has no use for it; its end is on the way to us.
+            Some(Guest { pidfd: Some(pidfd), .. }) => drop(signal::send(pidfd.as_fd(), signal, value)),
+            Some(Guest { pid, pidfd: None }) => drop(signal::kill(*pid, signal)),
+        }
+    }
+
+    /// Reaps whatever has ended: the tracer, and as PID 1 every orphan of the pid namespace.
+    fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(_) => return,
+                Ok(status) => self.note(status),
+            }
+        }
+    }
+
+    fn note(&mut self, status: WaitStatus) {
+        if status.pid() == Some(Pid::from_raw(self.tracer)) {
+            self.tracer_end = Some(status);
+        }
+    }
+
+    /// Waits until the tracer has ended, or says that it stays with what the guest left behind.
+    fn see_tracer_off(&mut self) {
+        loop {
+            match self.receive(MsgFlags::empty()) {
+                Received::Event(Event::Left) => return,
+                Received::Event(_) | Received::Nothing => {}
+                Received::Closed => break,
+            }
+        }
+        self.wait_for_tracer();
+    }
+
+    fn wait_for_tracer(&mut self) {
+        while self.tracer_end.is_none() {
+            match waitpid(None, None) {
+                Ok(status) => self.note(status),
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The tracer has gone without a word about the guest's end.
+    fn lost(&mut self) -> Outcome {
+        self.wait_for_tracer();
+        match self.tracer_end {
+            // It has told what was wrong.
+            Some(WaitStatus::Exited(_, status)) if status != 0 => return Outcome::Failed(status),
+            Some(WaitStatus::Signaled(_, signal, _)) => {
+                tell!("the tracer was killed ({signal}), and all processes of this run with it");
+            }
+            _ => tell!("the tracer ended without a word about its guest"),
+        }
+        Outcome::Failed(OUR_FAILURE)
+    }
+}
+
+/// What came from the tracer.
+enum Received {
+    /// Nothing to act on.
+    Nothing,
+    /// A message.
+    Event(Event),
+    /// The tracer is gone, or has no more to say.
+    Closed,
+}

@@ -1,0 +1,88 @@
+//! Starts the guest, and stands for it: three processes.
+//!
+//! - The *front* is the process that the user started. It keeps its place in the process group of the terminal, waits,
+//!   passes signals on, and passes the guest's exit status on.
+//! - The *tracer*, its child, goes into the sandbox, starts the guest, and serves its system calls. It dies with the
+//!   front, and all traced processes with it.
+//! - The *guest* is the tracer's child, in the front's process group.
+
+mod account;
+mod environment;
+mod explain;
+mod forward;
+mod front;
+mod tracer;
+
+use std::ffi::OsString;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::getpid;
+
+use crate::sandbox::Sandbox;
+use crate::sys::process::{Fork, exit_now, fork};
+use crate::sys::{inherit, signal};
+use crate::tell;
+
+/// Exit status for failures of our own.
+const OUR_FAILURE: i32 = 125;
+
+/// Exit status where the program was found and could not be run.
+const CANNOT_RUN: i32 = 126;
+
+/// Exit status where the program was not found.
+const NOT_FOUND: i32 = 127;
+
+/// An identity as it was said: names or numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The user.
+    pub user: String,
+    /// The group, if it is not the user's own.
+    pub group: Option<String>,
+}
+
+/// What to run, where, and as whom.
+#[derive(Debug)]
+pub struct Plan {
+    /// Where the guest lives.
+    pub sandbox: Sandbox,
+    /// Whom it starts as.
+    pub identity: Identity,
+    /// Whether to start from an empty environment.
+    pub clear_env: bool,
+    /// Variables to set, in order.
+    pub env: Vec<(OsString, OsString)>,
+    /// The program and its arguments; not empty.
+    pub command: Vec<OsString>,
+}
+
+/// Carries a plan out. Returns the exit status; does not return if the guest was killed by a signal, of which this
+/// process then dies as well. Failures are told on stderr.
+pub fn execute(plan: Plan) -> i32 {
+    // From here on signals wait until the front reads them; the guest gets the mask back.
+    let mask = signal::set_mask(&signal::all());
+    inherit::wait_for_children();
+    let front = getpid().as_raw();
+    let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
+    let (ours, tracers) = match pair {
+        Ok(pair) => pair,
+        Err(errno) => {
+            tell!("cannot make a socket: {}", errno.desc());
+            return OUR_FAILURE;
+        }
+    };
+    match fork() {
+        Ok(Fork::Child) => {
+            drop(ours);
+            exit_now(tracer::main(plan, tracers, mask, front))
+        }
+        Ok(Fork::Parent(tracer)) => {
+            drop(tracers);
+            front::main(tracer, ours, &plan.command[0])
+        }
+        Err(errno) => {
+            tell!("{}", explain::engine(crate::engine::EngineError::Fork(errno)));
+            OUR_FAILURE
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The tracer's process, up to the point where the engine takes over.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use remainroot_shims::cred::Cred;
+
+use super::account::Accounts;
+use super::environment::{Environment, Keep, candidates};
+use super::{NOT_FOUND, OUR_FAILURE, Plan, explain};
+use crate::engine::{self, Launch};
+use crate::sandbox::Trouble;
+use crate::sys::{process, signal};
+use crate::tell;
+
+/// Goes into the sandbox, starts the guest, and serves it until its last task is gone. Returns the exit status for
+/// the tracer; where it is not 0, the reason has been told.
+pub fn main(plan: Plan, front_socket: OwnedFd, mask: signal::Set, front: i32) -> i32 {
+    // The kernel takes the wish back when a process gains privileges, as in a new namespace: hence twice, the first
+    // for the time until then.
+    if !die_with(front) {
+        return OUR_FAILURE;
+    }
+    let launch = match prepare(plan, mask) {
+        Ok(launch) => launch,
+        Err((status, trouble)) => {
+            tell!("{trouble}");
+            return status;
+        }
+    };
+    if !die_with(front) {
+        return OUR_FAILURE;
+    }
+    match engine::serve(&launch, front_socket) {
+        Ok(()) => 0,
+        // The front has been told, and explains it.
+        Err(_) => OUR_FAILURE,
+    }
+}
+
+/// Binds this process's life to the front's. False if the front is gone already.
+fn die_with(front: i32) -> bool {
+    process::die_with_parent();
+    process::parent() == front
+}
+
+/// Makes the guest's world, and looks up in it what the guest starts with.
+fn prepare(plan: Plan, mask: signal::Set) -> Result<Launch, (i32, Trouble)> {
+    let ours = |trouble| (OUR_FAILURE, trouble);
+    let inside = plan.sandbox.enter().map_err(ours)?;
+    let account = Accounts::read().and_then(|accounts| accounts.find(&plan.identity)).map_err(ours)?;
+    let keep = match (plan.clear_env, &plan.sandbox.rootfs) {
+        (true, _) => Keep::Terminal,
+        (false, Some(_)) => Keep::Portable,
+        (false, None) => Keep::All,
+    };
+    let env = Environment::make(std::env::vars_os(), keep, &account, &plan.env);
+    let command = &plan.command[0];
+    let path = env.get("PATH");
+    let candidates = candidates(command, path);
+    if !candidates.iter().any(|candidate| exists(candidate)) {
+        let searched = path.filter(|_| !command.as_bytes().contains(&b'/'));
+        return Err((NOT_FOUND, explain::not_found(command, searched)));
+    }
+    Ok(Launch {
+        candidates: strings(&candidates),
+        argv: strings(&plan.command),
+        env: env.to_strings(),
+        cred: Cred::login(account.uid, account.gid, account.groups),
+        world: inside.world,
+        set_no_new_privs: inside.set_no_new_privs,
+        signal_mask: mask,
+    })
+}
+
+/// Whether there is anything at `path`. Where that cannot be told, exec will find out why.
+fn exists(path: &OsStr) -> bool {
+    match Path::new(path).metadata() {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    }
+}
+
+/// Words of a command line cannot hold a NUL, so none is lost here.
+fn strings(words: &[OsString]) -> Vec<CString> {
+    words.iter().filter_map(|word| CString::new(word.as_bytes()).ok()).collect()
+}
