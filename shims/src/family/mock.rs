@@ -216,7 +216,9 @@ impl Mock {
 
     /// Removes a name.
     pub fn remove(&self, path: &str) {
-        self.tree.borrow_mut().remove(path);
+        if let Some(file) = self.tree.borrow_mut().remove(path) {
+            file.borrow_mut().inode.nlink -= 1;
+        }
     }
 
     fn at(&self, path: &str) -> Result<Rc<RefCell<File>>, Errno> {

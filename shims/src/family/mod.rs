@@ -4,18 +4,23 @@ mod acl;
 pub mod caps;
 pub mod chmod;
 pub mod chown;
+pub mod create;
+pub mod dirent;
 pub mod exec;
 #[cfg(test)]
 mod fake;
 pub mod file;
 pub mod gid;
 pub mod groups;
+pub mod mknod;
 #[cfg(test)]
 mod mock;
+pub mod mount;
 pub mod prctl;
 pub mod sched;
 pub mod stat;
 pub mod uid;
+pub mod unlink;
 pub mod view;
 pub mod xattr;
 

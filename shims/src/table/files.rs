@@ -3,7 +3,7 @@
 use super::Shim::{self, Entry as At};
 use super::Support::{self, Full, Partial};
 use super::{Entry, Row, When};
-use crate::family::{chmod, chown, stat, xattr};
+use crate::family::{chmod, chown, create, dirent, mknod, mount, stat, unlink, xattr};
 
 /// The chown, chmod and stat families.
 #[rustfmt::skip]
@@ -38,9 +38,46 @@ pub const OWNERS: &[Row] = &[
     row!(oldfstat, Full, i386: coroutine!(stat::oldfstat)),
 ];
 
+const LINKS: Support = Partial("a file made through a dangling link gets its group by the link's directory");
+const DEVICES: Support =
+    Partial("null, zero, full, random, urandom and tty open; others are empty placeholders");
+const OPEN: When = When::AnyBit { arg: 1, mask: create::MAKES };
+const OPENAT: When = When::AnyBit { arg: 2, mask: create::MAKES };
+
 /// Calls that make files, devices among them.
 #[rustfmt::skip]
 pub const CREATION: &[Row] = &[
+    // src/family/create.rs, mknod.rs
+    row!(open, LINKS, x86_64: coroutine!(create::open), i386: coroutine!(create::open), when: OPEN),
+    row!(openat, LINKS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), when: OPENAT),
+    row!(openat2, LINKS, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
+    row!(creat, LINKS, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat)),
+    row!(mkdir, Full, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir)),
+    row!(mkdirat, Full, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat)),
+    row!(symlink, Full, x86_64: coroutine!(create::symlink), i386: coroutine!(create::symlink)),
+    row!(symlinkat, Full, x86_64: coroutine!(create::symlinkat), i386: coroutine!(create::symlinkat)),
+    row!(mknod, DEVICES, x86_64: coroutine!(mknod::mknod), i386: coroutine!(mknod::mknod)),
+    row!(mknodat, DEVICES, x86_64: coroutine!(mknod::mknodat), i386: coroutine!(mknod::mknodat)),
+];
+
+const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");
+
+/// Calls that change or list what is found under a name.
+#[rustfmt::skip]
+pub const NAMES: &[Row] = &[
+    // src/family/unlink.rs, dirent.rs, mount.rs
+    row!(unlink, Full, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
+    row!(unlinkat, Full, x86_64: coroutine!(unlink::unlinkat), i386: coroutine!(unlink::unlinkat)),
+    row!(rmdir, Full, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
+    row!(rename, Full, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
+    row!(renameat, Full, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
+    row!(renameat2, Full, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
+    row!(link, Full, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
+    row!(linkat, Full, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
+    row!(getdents, Full, x86_64: coroutine!(dirent::getdents), i386: coroutine!(dirent::getdents)),
+    row!(getdents64, Full, x86_64: coroutine!(dirent::getdents64), i386: coroutine!(dirent::getdents64)),
+    row!(mount, FRESH, x86_64: coroutine!(mount::mount), i386: coroutine!(mount::mount)),
+    row!(fsopen, Partial("proc and sysfs by mount(2) only"), x86_64: At(mount::fsopen), i386: At(mount::fsopen)),
 ];
 
 const XATTRS: Support = Partial("a write to a file does not take its capabilities away");
@@ -48,7 +85,7 @@ const XATTRS: Support = Partial("a write to a file does not take its capabilitie
 /// Extended attributes.
 #[rustfmt::skip]
 pub const ATTRIBUTES: &[Row] = &[
-    // Extended attributes: src/family/xattr.rs
+    // src/family/xattr.rs
     row!(setxattr, XATTRS, x86_64: At(xattr::setxattr), i386: At(xattr::setxattr)),
     row!(lsetxattr, XATTRS, x86_64: At(xattr::lsetxattr), i386: At(xattr::lsetxattr)),
     row!(fsetxattr, XATTRS, x86_64: At(xattr::fsetxattr), i386: At(xattr::fsetxattr)),

@@ -146,6 +146,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "Capabilities, prctl, exec", rows: creds::RIGHTS },
     Section { title: "Owners and modes of files", rows: files::OWNERS },
     Section { title: "New files and devices", rows: files::CREATION },
+    Section { title: "Names and mounts", rows: files::NAMES },
     Section { title: "Extended attributes", rows: files::ATTRIBUTES },
     Section { title: "Processes", rows: process::ROWS },
 ];

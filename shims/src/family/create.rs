@@ -1,0 +1,195 @@
+//! Calls that make files: open(2), mkdir(2), symlink(2), mknod(2). `fs/namei.c`, `inode_init_owner` in `fs/inode.c`.
+//!
+//! The guest makes the file itself; afterwards its owner is recorded. As long as no directory passes a group or a list
+//! on, what virtual root makes needs no attention at all.
+
+use std::rc::Rc;
+
+use linux_raw_sys::general::{
+    __O_TMPFILE, AT_FDCWD, O_CREAT, O_EXCL, O_NOFOLLOW, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
+    S_ISGID, S_ISUID,
+};
+
+use super::acl;
+use super::file::{Seen, Target};
+use crate::abi::{Call, Errno, Gid, Uid};
+use crate::cred::Cred;
+use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
+use crate::owner::{ACL_DEFAULT, Device, rules};
+
+/// The flags of open(2) with which it may make a file.
+pub const MAKES: u32 = O_CREAT | __O_TMPFILE;
+
+/// open(2) with O_CREAT or O_TMPFILE.
+pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    let (flags, mode) = (call.uint(1), call.uint(2));
+    opened(guest, AT_FDCWD, call.word(0), flags, mode).await
+}
+
+/// creat(2).
+pub async fn creat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    opened(guest, AT_FDCWD, call.word(0), O_CREAT, call.uint(1)).await
+}
+
+/// openat(2) with O_CREAT or O_TMPFILE.
+pub async fn openat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    opened(guest, call.int(0), call.word(1), call.uint(2), call.uint(3)).await
+}
+
+/// openat2(2).
+pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    let mut how = [0; 24];
+    if call.word(3) < how.len() as u64 || guest.read(call.word(2), &mut how).is_err() {
+        return Answer::Native;
+    }
+    let word = |at: usize| u32::from_le_bytes([how[at], how[at + 1], how[at + 2], how[at + 3]]);
+    let (flags, mode, resolve) = (word(0), word(8), word(16));
+    if flags & MAKES == 0 {
+        return Answer::Native;
+    }
+    let mut target = path_of(&*guest, call.int(0), call.word(1), flags);
+    if let (Ok(Target::Path { path, .. }), true) = (&mut target, resolve & RESOLVE_IN_ROOT != 0) {
+        // The directory is the root of this path.
+        let relative =
+            path.to_bytes().iter().position(|&byte| byte != b'/').map(|start| &path.as_bytes()[start..]);
+        let Some(Ok(relative)) = relative.map(std::ffi::CString::new) else { return Answer::Native };
+        *path = relative;
+    }
+    open_target(guest, target, flags, mode).await
+}
+
+/// mkdir(2).
+pub async fn mkdir(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    let mode = S_IFDIR | call.uint(1) & 0o1777;
+    named(guest, AT_FDCWD, call.word(0), mode).await
+}
+
+/// mkdirat(2).
+pub async fn mkdirat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    let mode = S_IFDIR | call.uint(2) & 0o1777;
+    named(guest, call.int(0), call.word(1), mode).await
+}
+
+/// symlink(2).
+pub async fn symlink(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    named(guest, AT_FDCWD, call.word(1), S_IFLNK | 0o777).await
+}
+
+/// symlinkat(2).
+pub async fn symlinkat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    named(guest, call.int(1), call.word(2), S_IFLNK | 0o777).await
+}
+
+/// Makes a file with a name that must not exist yet. `mode` has the type.
+pub(super) async fn named(guest: Rc<dyn Guest>, dir: i32, addr: u64, mode: u32) -> Answer {
+    let plan = Plan::new(&*guest, mode);
+    if plan.is_plain(&*guest) {
+        return Answer::Native;
+    }
+    let target = Target::path_at(&*guest, Dir::from_raw(dir), addr, Trailing::Keep);
+    let Ok((target, parent)) = target.and_then(|target| Ok((target.clone(), plan.parent(&*guest, &target)?)))
+    else {
+        return Answer::Native;
+    };
+    let Some(parent) = parent else { return Answer::Native };
+    if host(&guest, Host::Native).await.is_ok() {
+        record(&*guest, &plan, &parent, &target);
+    }
+    Answer::Native
+}
+
+async fn opened(guest: Rc<dyn Guest>, dir: i32, addr: u64, flags: u32, mode: u32) -> Answer {
+    let target = path_of(&*guest, dir, addr, flags);
+    open_target(guest, target, flags, mode).await
+}
+
+fn path_of(guest: &dyn Guest, dir: i32, addr: u64, flags: u32) -> Result<Target, Errno> {
+    let keep = flags & (O_EXCL | O_NOFOLLOW) != 0;
+    let trailing = if keep { Trailing::Keep } else { Trailing::Follow };
+    Target::path_at(guest, Dir::from_raw(dir), addr, trailing)
+}
+
+/// Opens, and records the file if it was not there before.
+async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags: u32, mode: u32) -> Answer {
+    let plan = Plan::new(&*guest, S_IFREG | mode & 0o7777);
+    if plan.is_plain(&*guest) {
+        return Answer::Native;
+    }
+    let Ok(target) = target else { return Answer::Native };
+    let unnamed = flags & __O_TMPFILE != 0;
+    // Without a name, the path is that of the directory.
+    let parent = if unnamed { Seen::find(&*guest, &target).map(Some) } else { plan.parent(&*guest, &target) };
+    let Ok(Some(parent)) = parent else { return Answer::Native };
+    if !unnamed && !matches!(guest.find(&target.place()), Err(Errno::ENOENT)) {
+        return Answer::Native;
+    }
+    if let Ok(fd) = host(&guest, Host::Native).await {
+        record(&*guest, &plan, &parent, &Target::Fd(fd as i32));
+    }
+    Answer::Native
+}
+
+/// What is going to be made, and by whom.
+pub(super) struct Plan {
+    cred: Rc<Cred>,
+    /// Type and mode as the caller asked for them; the kernel has yet to apply the umask.
+    mode: u32,
+    /// The device that a placeholder stands for.
+    pub(super) device: Option<Device>,
+}
+
+impl Plan {
+    pub(super) fn new(guest: &dyn Guest, mode: u32) -> Plan {
+        Plan { cred: guest.cred(), mode, device: None }
+    }
+
+    /// Whether the native file will be right as it is, whatever the directory.
+    fn is_plain_mode(&self, guest: &dyn Guest) -> bool {
+        let is_dir = self.mode & S_IFMT == S_IFDIR;
+        let fragile = !is_dir && self.mode & (S_ISUID | S_ISGID) != 0;
+        let world = guest.world();
+        let plain_creator = self.cred.uid.fs == Uid::ROOT && self.cred.gid.fs == Gid::ROOT;
+        plain_creator && !fragile && self.device.is_none() && world.native_mode(self.mode) == self.mode
+    }
+
+    /// Whether nothing at all has to be recorded, so that the call may run unseen.
+    fn is_plain(&self, guest: &dyn Guest) -> bool {
+        self.is_plain_mode(guest) && !guest.store().directories_pass_on()
+    }
+
+    /// The directory that the file will be in; `None` if that need not be known, because it hands nothing on.
+    pub(super) fn parent(&self, guest: &dyn Guest, target: &Target) -> Result<Option<Seen>, Errno> {
+        let parent = Seen::find(guest, &target.parent())?;
+        let attr = parent.attr();
+        let has_default =
+            parent.record.as_ref().is_some_and(|record| record.xattrs.contains_key(ACL_DEFAULT));
+        let passes_on = has_default || (attr.mode & S_ISGID != 0 && attr.gid != Gid::ROOT);
+        Ok((passes_on || !self.is_plain_mode(guest)).then_some(parent))
+    }
+}
+
+/// Gives a file that was just made its owner. Returns it, unless it is gone again or somebody else's.
+pub(super) fn record(guest: &dyn Guest, plan: &Plan, parent: &Seen, target: &Target) -> Option<Seen> {
+    let mut child = Seen::find(guest, target).ok()?;
+    if child.record.is_some() {
+        // Another task was faster: it made the file, and recorded it.
+        return None;
+    }
+    let dir = parent.attr();
+    let mut attr = child.attr();
+    let mut record = child.edit();
+    record.device = plan.device;
+    (attr.uid, attr.gid) = rules::inode_init_owner(&plan.cred, &dir);
+    attr.mode = rules::mode_strip_sgid(&plan.cred, &dir, attr.mode);
+    acl::inherit(&mut record, parent, &mut attr, plan.mode);
+    if !attr.is_link() && child.world.native_mode(attr.mode) != child.inode.mode {
+        // A file that the kernel will not change keeps the mode that it has.
+        child.set_mode(attr.mode).ok()?;
+    }
+    child.save(guest, record, &attr);
+    Some(child)
+}
+
+#[cfg(test)]
+#[path = "create_tests.rs"]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use crate::family::mock::{Mock, call, run};
+use crate::owner::tests_support::user;
+use crate::owner::{ACL_ACCESS, Acl};
+
+/// mkdir("/d/new", 0755) by the kernel.
+fn made_dir(mock: &Rc<Mock>) -> Answer {
+    let made = call(mock, &["/d/new"], &[0o777]);
+    let kernel = |mock: &Mock, _| {
+        mock.file("/d/new", 0o040755);
+        Ok(0)
+    };
+    run(mock, |guest| mkdir(guest, made), kernel)
+}
+
+/// open("/d/new", O_CREAT, mode) by the kernel, as descriptor 5.
+fn opened_file(mock: &Rc<Mock>, mode: u32) -> Answer {
+    let made = call(mock, &["/d/new"], &[O_CREAT.into(), mode.into()]);
+    let kernel = |mock: &Mock, _| {
+        mock.file("/d/new", 0o100000 | mode & !0o022);
+        mock.open(5, "/d/new");
+        Ok(5)
+    };
+    run(mock, |guest| open(guest, made), kernel)
+}
+
+fn mock(dir_mode: u32) -> Rc<Mock> {
+    let mock = Rc::new(Mock::new());
+    mock.file("/d", dir_mode);
+    mock
+}
+
+#[test]
+fn what_root_makes_runs_unseen() {
+    let mock = mock(0o040777);
+    assert_eq!((made_dir(&mock), opened_file(&mock, 0o644)), (Answer::Native, Answer::Native));
+    assert_eq!(mock.submitted(), []);
+}
+
+#[test]
+fn others_own_what_they_make() {
+    let mock = mock(0o040777);
+    mock.be(user(1000, 1001, &[]));
+    made_dir(&mock);
+    assert_eq!(mock.owner("/d/new"), (1000, 1001));
+    // What exists is only opened.
+    opened_file(&mock, 0o644);
+    assert_eq!(mock.submitted().len(), 1);
+    mock.remove("/d/new");
+    opened_file(&mock, 0o644);
+    assert_eq!(mock.owner("/d/new"), (1000, 1001));
+}
+
+#[test]
+fn a_set_group_id_directory_passes_its_group_on() {
+    let mock = mock(0o042777);
+    mock.record("/d", |record| record.gid = crate::owner::tests_support::gid(50));
+    opened_file(&mock, 0o644);
+    assert_eq!(mock.owner("/d/new"), (0, 50));
+}
+
+#[test]
+fn set_id_bits_given_at_birth_are_recorded() {
+    let mock = mock(0o040777);
+    opened_file(&mock, 0o4755);
+    assert_eq!(mock.recorded("/d/new").and_then(|record| record.mode), Some(0o4755));
+}
+
+#[test]
+fn without_dac_override_the_owner_keeps_access() {
+    let mock = mock(0o040777);
+    mock.without_dac_override();
+    opened_file(&mock, 0);
+    assert_eq!((mock.mode("/d/new"), mock.native_mode("/d/new")), (0o100000, 0o100600));
+}
+
+#[test]
+fn default_lists_are_inherited() {
+    let mock = mock(0o040777);
+    // user::rwx, user:33:rwx, group::r-x, mask::rwx, other::---
+    let mut value = vec![2, 0, 0, 0];
+    for (tag, perm, id) in [(1u8, 7u8, 255u8), (2, 7, 33), (4, 5, 255), (16, 7, 255), (32, 0, 255)] {
+        let id = if id == 255 { u32::MAX } else { id.into() };
+        value.extend([tag, 0, perm, 0]);
+        value.extend(id.to_le_bytes());
+    }
+    let list = Acl::from_xattr(&value).unwrap().unwrap();
+    mock.record("/d", |record| {
+        record.xattrs.insert(ACL_DEFAULT.into(), list.to_xattr());
+    });
+    opened_file(&mock, 0o666);
+    let record = mock.recorded("/d/new").unwrap();
+    assert_eq!(mock.mode("/d/new"), 0o100660);
+    assert!(record.xattrs.contains_key(ACL_ACCESS) && !record.xattrs.contains_key(ACL_DEFAULT));
+    mock.remove("/d/new");
+    made_dir(&mock);
+    assert!(mock.recorded("/d/new").unwrap().xattrs.contains_key(ACL_DEFAULT));
+    assert_eq!(mock.mode("/d/new"), 0o040770);
+}

@@ -1,0 +1,139 @@
+//! mknod(2): `do_mknodat` in `fs/namei.c`.
+//!
+//! Devices become placeholders: empty regular files with a record that says what they stand for. Those that are the
+//! same for everyone and hold nothing (null, zero, …) are covered with the machine's own, so that opening them costs
+//! nothing. All covers of one device are one inode, so they share an owner and a mode.
+
+use std::rc::Rc;
+
+use linux_raw_sys::general::{AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG};
+
+use super::create::{self, Plan};
+use super::file::{Seen, Target};
+use crate::abi::{Call, Errno};
+use crate::cred::CapSet;
+use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
+use crate::owner::{Device, PERMISSIONS, Record, harmless_device};
+
+/// mknod(2).
+pub async fn mknod(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    made(guest, call, AT_FDCWD, 0).await
+}
+
+/// mknodat(2).
+pub async fn mknodat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    made(guest, call, call.int(0), 1).await
+}
+
+/// Path, mode and device are the three arguments from `first` on.
+async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answer {
+    // The kernel takes a umode_t: 16 bits.
+    let mode = call.uint(first + 1) & 0xFFFF;
+    let dev = u64::from(call.uint(first + 2));
+    let device = match mode & S_IFMT {
+        // A whiteout: anyone may make one, and the kernel must see that it is one (overlayfs).
+        S_IFCHR if dev == 0 => return create::named(guest, dir, call.word(first), mode).await,
+        S_IFCHR => Device::Char(dev),
+        S_IFBLK => Device::Block(dev),
+        0 => return create::named(guest, dir, call.word(first), S_IFREG | mode).await,
+        _ => return create::named(guest, dir, call.word(first), mode).await,
+    };
+    let target = match Target::path_at(&*guest, Dir::from_raw(dir), call.word(first), Trailing::Keep) {
+        Ok(target) => target,
+        Err(errno) => return Answer::Err(errno),
+    };
+    let mut plan = Plan::new(&*guest, S_IFREG | mode & PERMISSIONS);
+    plan.device = Some(device);
+    let parent = match plan.parent(&*guest, &target).and_then(|parent| parent.ok_or(Errno::ENOENT)) {
+        Ok(parent) => parent,
+        Err(errno) => return Answer::Err(errno),
+    };
+    if !guest.cred().capable(CapSet::MKNOD) {
+        return Answer::Err(refusal(&*guest, &target, &parent));
+    }
+    let placeholder = call.with(first + 1, u64::from(S_IFREG | mode & PERMISSIONS));
+    if host(&guest, Host::With(placeholder.args)).await.is_ok()
+        && let Some(child) = create::record(&*guest, &plan, &parent, &target)
+    {
+        cover(&*guest, &target, &child);
+    }
+    Answer::Native
+}
+
+/// Why a device is not made without CAP_MKNOD: a name that is taken counts first.
+fn refusal(guest: &dyn Guest, target: &Target, parent: &Seen) -> Errno {
+    match guest.find(&target.place()) {
+        Ok(_) => Errno::EEXIST,
+        Err(Errno::ENOENT) => parent.denied(Errno::EPERM),
+        Err(errno) => errno,
+    }
+}
+
+/// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed, and shows the
+/// placeholder's owner and mode on it.
+pub(super) fn cover(guest: &dyn Guest, target: &Target, placeholder: &Seen) {
+    let device = placeholder.record.as_ref().and_then(|record| record.device);
+    let Some(name) = device.and_then(harmless_device) else { return };
+    if placeholder.node.cover_with_device(name).is_err() {
+        return;
+    }
+    let attr = placeholder.attr();
+    if let Ok(mut cover) = Seen::find(guest, target)
+        && cover.inode.id != placeholder.inode.id
+    {
+        cover.save(guest, Record::owned(attr.uid, attr.gid), &attr);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::makedev;
+    use crate::family::mock::{Mock, call, run};
+    use crate::owner::tests_support::user;
+
+    fn make(mock: &Rc<Mock>, mode: u32, dev: u64) -> Answer {
+        let made = call(mock, &["/dev"], &[mode.into(), dev]);
+        run(
+            mock,
+            |guest| mknod(guest, made),
+            |mock, host| {
+                let Host::With(args) = host else { panic!("{host:?}") };
+                mock.file("/dev", args[1] as u32 & !0o022);
+                Ok(0)
+            },
+        )
+    }
+
+    #[test]
+    fn a_device_is_a_placeholder() {
+        let mock = Rc::new(Mock::new());
+        assert_eq!(make(&mock, S_IFBLK | 0o666, makedev(8, 1)), Answer::Native);
+        let attr = mock.attr("/dev");
+        assert_eq!((attr.mode, attr.rdev), (S_IFBLK | 0o644, makedev(8, 1)));
+        assert_eq!((mock.native_mode("/dev"), mock.cover("/dev")), (S_IFREG | 0o644, None));
+    }
+
+    #[test]
+    fn null_is_covered_with_the_machines() {
+        let mock = Rc::new(Mock::new());
+        make(&mock, S_IFCHR | 0o666, makedev(1, 3));
+        assert_eq!(mock.cover("/dev").as_deref(), Some(c"null"));
+    }
+
+    #[test]
+    fn without_the_capability_a_taken_name_counts_first() {
+        let mock = Rc::new(Mock::new());
+        mock.be(user(1000, 1000, &[]));
+        assert_eq!(make(&mock, S_IFCHR, makedev(1, 3)), Answer::Err(Errno::EPERM));
+        mock.file("/dev", 0o100644);
+        assert_eq!(make(&mock, S_IFCHR, makedev(1, 3)), Answer::Err(Errno::EEXIST));
+    }
+
+    #[test]
+    fn whiteouts_stay_real() {
+        let mock = Rc::new(Mock::new());
+        let made = call(&mock, &["/w"], &[S_IFCHR.into(), 0]);
+        assert_eq!(run(&mock, |guest| mknod(guest, made), |_, host| panic!("{host:?}")), Answer::Native);
+    }
+}
