@@ -154,12 +154,12 @@ pub const STATX: StatLayout = StatLayout {
     tells_identity: true,
 };
 
-/// The most that [`StatLayout::len`] can be, for a buffer on the stack.
+/// The most that [`StatLayout::extent`] can be, for a buffer on the stack.
 pub const STAT_MAX: usize = 144;
 
 impl StatLayout {
     /// How many bytes from the start hold all the fields that matter.
-    pub const fn len(&self) -> usize {
+    pub const fn extent(&self) -> usize {
         let mut end = self.ctime.1.end();
         let others = [
             self.ino.end(),
@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn every_layout_fits_the_buffer_on_the_stack() {
         for layout in LAYOUTS {
-            assert!(layout.len() <= STAT_MAX, "{layout:?}");
+            assert!(layout.extent() <= STAT_MAX, "{layout:?}");
             for field in [layout.mode, layout.uid, layout.gid] {
-                assert!(field.end() <= layout.len(), "{layout:?}");
+                assert!(field.end() <= layout.extent(), "{layout:?}");
             }
         }
     }
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn what_is_patched_reads_back_and_nothing_else_moves() {
         for layout in LAYOUTS {
-            let mut bytes: Vec<u8> = (0..layout.len() as u8).collect();
+            let mut bytes: Vec<u8> = (0..layout.extent() as u8).collect();
             let original = bytes.clone();
             let before = layout.decode(&bytes);
             assert_eq!(layout.patch(&mut bytes, &before, &before), None);

@@ -151,7 +151,7 @@ fn patch(
     which: Which,
 ) -> Result<Patched, Errno> {
     let mut space = [0; STAT_MAX];
-    let bytes = &mut space[..layout.len()];
+    let bytes = &mut space[..layout.extent()];
     guest.read(addr, bytes)?;
     let native = layout.decode(bytes);
     let id = FileId { dev: native.dev, ino: native.ino };

@@ -172,6 +172,12 @@ fn read_name(guest: &dyn Guest, addr: u64) -> Result<CString, Errno> {
     if name.is_empty() { Err(Errno::ERANGE) } else { Ok(name) }
 }
 
+/// Whether a call to change an attribute must be looked at: `user.*` only for the sake of devices, which cannot have
+/// them where a placeholder could.
+fn concerns_us(guest: &dyn Guest, kind: XattrKind) -> bool {
+    kind.is_recorded() || (kind == XattrKind::User && guest.store().has_devices())
+}
+
 /// What a setting call says besides the file.
 struct Setting {
     name: u64,
@@ -193,7 +199,7 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
     }
     let name = read_name(guest, setting.name)?;
     let kind = XattrKind::of(name.to_bytes());
-    if !kind.is_recorded() && !(kind == XattrKind::User && guest.store().has_devices()) {
+    if !concerns_us(guest, kind) {
         return Ok(None);
     }
     if setting.size > XATTR_SIZE_MAX.into() {
@@ -301,7 +307,7 @@ fn list(guest: &dyn Guest, addr: u64, size: u64, target: impl FnOnce() -> Result
 fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, Errno>) -> Outcome {
     let name = read_name(guest, name)?;
     let kind = XattrKind::of(name.to_bytes());
-    if !kind.is_recorded() && !(kind == XattrKind::User && guest.store().has_devices()) {
+    if !concerns_us(guest, kind) {
         return Ok(None);
     }
     let mut seen = Seen::find(guest, &target()?)?;
