@@ -1,12 +1,27 @@
-//! The filter, from the table: one test after the other.
+//! The filter, from the table: classic BPF that decides, by architecture and number, which calls stop the guest.
+//!
+//! Order matters for speed. Since Linux 5.11 the kernel works out once, when a filter is installed, which (architecture,
+//! number) pairs it allows whatever the arguments are (`seccomp_cache_prepare`), and then no longer runs it for them.
+//! It gives up on a path that loads anything but these two, so arguments are loaded only behind the number that needs
+//! them. For the other calls the program is a tree: `log2` of the number of ranges, not one test per row.
+
+mod tree;
+
+#[cfg(test)]
+mod interpreter;
+#[cfg(test)]
+mod tests;
 
 use remainroot_shims::abi::Abi;
 use remainroot_shims::table::{Entry, Row, Shim, When};
 
-/// The data of a stop for a call of an ABI that the table does not know.
+use tree::{Range, search};
+
+/// The data of a stop for a call of an ABI that the table does not know: another `AUDIT_ARCH_*`, or x32. The guest
+/// cannot be served there, and must not run unserved.
 pub const UNKNOWN_ABI: u16 = 0xFFFF;
 
-/// One instruction of classic BPF.
+/// One instruction of classic BPF, as `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Insn {
     /// Operation.
@@ -19,66 +34,100 @@ pub struct Insn {
     pub k: u32,
 }
 
+/// A = 32 bits at offset `k` of `struct seccomp_data` (`BPF_LD | BPF_W | BPF_ABS`).
 const LOAD: u16 = 0x20;
+/// Skip `k` instructions (`BPF_JMP | BPF_JA`): the only jump with a wide offset.
+const JA: u16 = 0x05;
+/// Is A equal to `k`? (`BPF_JMP | BPF_JEQ | BPF_K`)
 const JEQ: u16 = 0x15;
+/// Is A, unsigned, at least `k`? (`BPF_JMP | BPF_JGE | BPF_K`)
 const JGE: u16 = 0x35;
+/// Has A any bit of `k`? (`BPF_JMP | BPF_JSET | BPF_K`)
 const JSET: u16 = 0x45;
+/// Verdict `k` (`BPF_RET | BPF_K`).
 const RET: u16 = 0x06;
+
+/// `SECCOMP_RET_ALLOW`.
 const ALLOW: u32 = 0x7FFF_0000;
+/// `SECCOMP_RET_TRACE`; the low 16 bits reach the tracer.
 const TRACE: u32 = 0x7FF0_0000;
+/// `SECCOMP_RET_ERRNO`; the low 16 bits are the error.
 const ERRNO: u32 = 0x0005_0000;
+
+/// Offset of `nr` in `struct seccomp_data`.
+const NR: u32 = 0;
+/// Offset of `arch` in `struct seccomp_data`.
+const ARCH: u32 = 4;
+
+/// Offset of the low 32 bits of argument `n` in `struct seccomp_data`, on a little-endian machine.
+const fn argument(n: u8) -> u32 {
+    16 + 8 * n as u32
+}
+
+/// Numbers with the x32 bit (`__X32_SYSCALL_BIT`) that the kernel could know. Above them (-1 is what a tracer writes
+/// to skip a call) `do_syscall_x32` finds no call, and says ENOSYS by itself.
+const X32: std::ops::Range<u32> = 0x4000_0000..0x8000_0000;
 
 fn insn(code: u16, jt: u8, jf: u8, k: u32) -> Insn {
     Insn { code, jt, jf, k }
 }
 
-/// The program for a table.
+fn ret(verdict: u32) -> Vec<Insn> {
+    vec![insn(RET, 0, 0, verdict)]
+}
+
+/// The program for a table. A stop's data is the index of the call's row in `rows`, or [`UNKNOWN_ABI`].
 pub fn program(rows: &[Row]) -> Vec<Insn> {
-    let mut program = vec![insn(LOAD, 0, 0, 4)];
+    let mut program = vec![insn(LOAD, 0, 0, ARCH)];
     for abi in Abi::ALL {
-        let mut block = vec![insn(LOAD, 0, 0, 0)];
-        if abi == Abi::X86_64 {
-            block.push(insn(JEQ, 2, 0, u32::MAX));
-            block.push(insn(JGE, 0, 1, 0x4000_0000));
-            block.push(insn(RET, 0, 0, TRACE | u32::from(UNKNOWN_ABI)));
-        }
-        for (index, row) in rows.iter().enumerate() {
-            if let Some(entry) = row.entry(abi) {
-                push_entry(&mut block, entry, index as u32);
-            }
-        }
-        block.push(insn(RET, 0, 0, ALLOW));
+        let block = numbers(rows, abi);
         program.push(insn(JEQ, 1, 0, abi.audit_arch()));
-        program.push(insn(0x05, 0, 0, block.len() as u32));
+        program.push(insn(JA, 0, 0, block.len() as u32));
         program.extend(block);
     }
-    program.push(insn(RET, 0, 0, TRACE | u32::from(UNKNOWN_ABI)));
+    program.extend(ret(TRACE | u32::from(UNKNOWN_ABI)));
     program
 }
 
-fn push_entry(block: &mut Vec<Insn>, entry: &Entry, index: u32) {
-    let verdict = match entry.shim {
-        Shim::Kernel => return,
-        Shim::Refuse(errno) => ERRNO | errno.into_raw() as u32,
-        Shim::Entry(_) | Shim::Coroutine(_) => TRACE | index,
+/// The part for one ABI: A holds nothing yet.
+fn numbers(rows: &[Row], abi: Abi) -> Vec<Insn> {
+    let mut points: Vec<(u32, Vec<Insn>)> = (0u16..)
+        .zip(rows)
+        .filter_map(|(index, row)| row.entry(abi).map(|entry| (entry.nr, verdict(entry, index))))
+        .collect();
+    points.sort_by_key(|(nr, _)| *nr);
+    let mut ranges = tree::among(points, ret(ALLOW));
+    if abi == Abi::X86_64 {
+        ranges.push(Range { from: X32.start, then: ret(TRACE | u32::from(UNKNOWN_ABI)) });
+        ranges.push(Range { from: X32.end, then: ret(ALLOW) });
+    }
+    let mut block = vec![insn(LOAD, 0, 0, NR)];
+    block.extend(search(ranges));
+    block
+}
+
+/// What to do with a call once its number is known.
+fn verdict(entry: &Entry, index: u16) -> Vec<Insn> {
+    let hit = match entry.shim {
+        Shim::Kernel => return ret(ALLOW),
+        Shim::Refuse(errno) => ret(ERRNO | (errno.into_raw() as u32 & 0xFFFF)),
+        Shim::Entry(_) | Shim::Coroutine(_) => ret(TRACE | u32::from(index)),
     };
-    let mut body = Vec::new();
     match entry.when {
-        When::Always => {}
+        When::Always => hit,
         When::AnyBit { arg, mask } => {
-            body.push(insn(LOAD, 0, 0, 16 + 8 * u32::from(arg)));
-            body.push(insn(JSET, 1, 0, mask));
-            body.push(insn(RET, 0, 0, ALLOW));
+            let mut code = vec![insn(LOAD, 0, 0, argument(arg)), insn(JSET, 1, 0, mask)];
+            code.extend(ret(ALLOW));
+            code.extend(hit);
+            code
         }
         When::OneOf { arg, values } => {
-            body.push(insn(LOAD, 0, 0, 16 + 8 * u32::from(arg)));
-            for (n, value) in values.iter().enumerate() {
-                body.push(insn(JEQ, (values.len() - n) as u8, 0, *value));
-            }
-            body.push(insn(RET, 0, 0, ALLOW));
+            let mut values = values.to_vec();
+            values.sort_unstable();
+            let points = values.into_iter().map(|value| (value, hit.clone())).collect();
+            let mut code = vec![insn(LOAD, 0, 0, argument(arg))];
+            code.extend(search(tree::among(points, ret(ALLOW))));
+            code
         }
     }
-    body.push(insn(RET, 0, 0, verdict));
-    block.push(insn(JEQ, 0, body.len() as u8, entry.nr));
-    block.extend(body);
 }

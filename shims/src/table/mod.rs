@@ -12,7 +12,7 @@ use crate::abi::{Abi, Call};
 use crate::guest::{Answer, Coroutine, Guest};
 
 /// What becomes of a call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Shim {
     /// The kernel's own answer stands. The guest never stops for it.
     Kernel,
@@ -59,7 +59,7 @@ pub enum Support {
 }
 
 /// A call's number in one ABI, and what becomes of it there.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// The number.
     pub nr: u32,
@@ -70,7 +70,7 @@ pub struct Entry {
 }
 
 /// One system call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The kernel's name for it.
     pub name: &'static str,
@@ -132,7 +132,7 @@ mod files;
 mod process;
 
 /// Rows that belong together, as the support page shows them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Section {
     /// What they have in common.
     pub title: &'static str,
