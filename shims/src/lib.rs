@@ -11,3 +11,5 @@ pub mod family;
 pub mod guest;
 pub mod owner;
 pub mod table;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

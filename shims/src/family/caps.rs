@@ -98,8 +98,9 @@ pub fn capset(guest: &dyn Guest, call: &Call) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::Abi;
-    use crate::family::fake::Fake;
+    use crate::abi::{Abi, Gid, Uid};
+    use crate::cred::Cred;
+    use crate::testing::Fake;
 
     const HEADER: u64 = 0x100;
     const DATA: u64 = 0x200;
@@ -139,6 +140,7 @@ mod tests {
         header(&guest, PREFERRED, -1);
         assert_eq!(guest.run(capget, &[HEADER, DATA]), Answer::Err(Errno::EINVAL));
         assert_eq!(guest.run(capset, &[HEADER, DATA]), Answer::Err(Errno::EPERM));
+        guest.know(Fake::OTHER, Cred::login(Uid::OVERFLOW, Gid::OVERFLOW, vec![]).into());
         header(&guest, PREFERRED, Fake::OTHER);
         assert_eq!(guest.run(capget, &[HEADER, DATA]), Answer::Ret(0));
         assert_eq!(guest.bytes(DATA, 24), [0; 24]);

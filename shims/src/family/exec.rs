@@ -120,8 +120,8 @@ mod tests {
     use super::*;
     use crate::abi::Abi;
     use crate::cred::{CapSet, Cred};
-    use crate::family::fake::Fake;
     use crate::owner::Record;
+    use crate::testing::Fake;
 
     fn id(raw: u32) -> (Uid, Gid) {
         (Uid::new(raw).unwrap(), Gid::new(raw).unwrap())

@@ -95,7 +95,7 @@ fn set_fs(guest: &dyn Guest, gid: KeepGid) -> Answer {
 mod tests {
     use super::*;
     use crate::abi::{Abi, Errno};
-    use crate::family::fake::Fake;
+    use crate::testing::Fake;
 
     #[test]
     fn sixteen_bit_calls_widen_and_narrow() {

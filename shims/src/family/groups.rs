@@ -103,7 +103,7 @@ fn read_list(guest: &dyn Guest, addr: u64, length: usize, width: Width) -> Resul
 mod tests {
     use super::*;
     use crate::abi::Abi;
-    use crate::family::fake::Fake;
+    use crate::testing::Fake;
 
     #[test]
     fn lists_are_sorted_and_given_back() {

@@ -7,8 +7,6 @@ pub mod chown;
 pub mod create;
 pub mod dirent;
 pub mod exec;
-#[cfg(test)]
-mod fake;
 pub mod file;
 pub mod gid;
 pub mod groups;

@@ -75,7 +75,7 @@ fn set_no_new_privs(guest: &dyn Guest) -> Answer {
 mod tests {
     use super::*;
     use crate::abi::Abi;
-    use crate::family::fake::Fake;
+    use crate::testing::Fake;
 
     const EINVAL: Answer = Answer::Err(Errno::EINVAL);
     const YES: Answer = Answer::Ret(1);

@@ -3,17 +3,19 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::ops::Range;
 use std::rc::Rc;
 
-use crate::abi::{Abi, Call, Errno, Gid, Uid};
+use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
 use crate::guest::{Answer, Guest, Host, Node, Place};
 use crate::owner::{FileId, Inode, Record, Store, Time, World};
 
-/// See the module.
+/// A guest that was never a process.
 pub struct Fake {
     abi: Abi,
     cred: RefCell<Rc<Cred>>,
+    others: RefCell<HashMap<i32, Rc<Cred>>>,
     memory: RefCell<Vec<u8>>,
     /// The program of every exec.
     pub program: Program,
@@ -35,10 +37,10 @@ pub struct Program {
 impl Fake {
     /// Its thread id.
     pub const TID: i32 = 1234;
-    /// The thread id of the other task, an ordinary user's.
+    /// A thread id for another task.
     pub const OTHER: i32 = 1300;
     /// The end of its memory.
-    pub const END: u64 = 0x80000;
+    pub const END: u64 = 0x10_0000;
     /// An address that faults.
     pub const BAD: u64 = Fake::END + 0x1000;
 
@@ -52,6 +54,7 @@ impl Fake {
         Fake {
             abi,
             cred: RefCell::new(cred.into()),
+            others: RefCell::default(),
             memory: RefCell::new(vec![0; Fake::END as usize]),
             program: Program { native: (0o100755, 0, 0), caps: None, mount_flags: 0 },
             records: RefCell::default(),
@@ -70,6 +73,11 @@ impl Fake {
         (**self.cred.borrow()).clone()
     }
 
+    /// Lets another task be known, with these credentials.
+    pub fn know(&self, pid: i32, cred: Rc<Cred>) {
+        self.others.borrow_mut().insert(pid, cred);
+    }
+
     /// Puts bytes into its memory.
     pub fn put(&self, addr: u64, data: &[u8]) {
         self.write(addr, data).expect("within the memory");
@@ -79,6 +87,12 @@ impl Fake {
     pub fn bytes(&self, addr: u64, length: usize) -> Vec<u8> {
         self.memory.borrow()[addr as usize..][..length].to_vec()
     }
+}
+
+/// The indices of some bytes. Null pointers fault.
+fn range(addr: u64, length: usize) -> Result<Range<usize>, Errno> {
+    let start = usize::try_from(addr).ok().filter(|start| *start >= 0x100).ok_or(Errno::EFAULT)?;
+    Ok(start..start.checked_add(length).ok_or(Errno::EFAULT)?)
 }
 
 impl Guest for Fake {
@@ -92,14 +106,14 @@ impl Guest for Fake {
 
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let memory = self.memory.borrow();
-        let from = memory.get(addr as usize..addr as usize + buf.len()).ok_or(Errno::EFAULT)?;
+        let from = memory.get(range(addr, buf.len())?).ok_or(Errno::EFAULT)?;
         buf.copy_from_slice(from);
         Ok(())
     }
 
     fn write(&self, addr: u64, data: &[u8]) -> Result<(), Errno> {
         let mut memory = self.memory.borrow_mut();
-        let to = memory.get_mut(addr as usize..addr as usize + data.len()).ok_or(Errno::EFAULT)?;
+        let to = memory.get_mut(range(addr, data.len())?).ok_or(Errno::EFAULT)?;
         to.copy_from_slice(data);
         Ok(())
     }
@@ -124,10 +138,7 @@ impl Guest for Fake {
     }
 
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
-        match pid {
-            Fake::OTHER => Ok(Cred::login(Uid::OVERFLOW, Gid::OVERFLOW, vec![]).into()),
-            _ => Err(Errno::ESRCH),
-        }
+        self.others.borrow().get(&pid).cloned().ok_or(Errno::ESRCH)
     }
 
     fn store(&self) -> &dyn Store {
