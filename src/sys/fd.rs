@@ -54,6 +54,31 @@ pub fn statx(dir: RawFd, path: &CStr, flags: i32, mask: u32) -> Result<libc::sta
     Ok(buf)
 }
 
+/// A descriptor of another process's, as one of ours for the same open file (`pidfd_getfd`, Linux 5.6).
+pub fn borrow(process: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: plain numbers.
+    let fd = check(|| unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// `pidfd_open(tid, flags)` for a thread where the kernel can (`PIDFD_THREAD`, Linux 6.9), else for a process.
+pub fn open_task(tid: i32) -> Result<OwnedFd> {
+    // SAFETY: plain numbers.
+    let open = |flags: u32| check(|| unsafe { libc::syscall(libc::SYS_pidfd_open, tid, flags) });
+    // PIDFD_THREAD is O_EXCL.
+    let fd = open(libc::O_EXCL as u32).or_else(|_| open(0))?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Whether a descriptor was opened with `O_PATH`.
+pub fn is_path_only(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: plain numbers.
+    check(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into())
+        .is_ok_and(|flags| flags as i32 & libc::O_PATH != 0)
+}
+
 /// `fchownat(fd, "", -1, -1, AT_EMPTY_PATH)`.
 pub fn chown_nobody(fd: BorrowedFd<'_>) -> Result<()> {
     let (fd, keep) = (fd.as_raw_fd(), u32::MAX);
@@ -67,17 +92,34 @@ pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
     check(|| unsafe { libc::chmod(path.as_ptr(), mode) }.into()).map(drop)
 }
 
+/// `fchmod(fd, mode)`.
+pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    // SAFETY: plain numbers.
+    check(|| unsafe { libc::fchmod(fd.as_raw_fd(), mode) }.into()).map(drop)
+}
+
 /// `getxattr(path, name)`, whole.
 pub fn xattr(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
+    whole(|buf| {
+        // SAFETY: both strings are NUL-terminated; the buffer has the length that is passed.
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) }
+    })
+}
+
+/// `fgetxattr(fd, name)`, whole.
+pub fn fxattr(fd: BorrowedFd<'_>, name: &CStr) -> Result<Vec<u8>> {
+    whole(|buf| {
+        // SAFETY: the string is NUL-terminated; the buffer has the length that is passed.
+        unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) }
+    })
+}
+
+/// Calls with a small buffer, and with a large one where the small one is too short (ERANGE).
+fn whole(mut call: impl FnMut(&mut [u8]) -> libc::ssize_t) -> Result<Vec<u8>> {
     // XATTR_SIZE_MAX is 64 KiB, but nearly all values are small.
     let mut value = vec![0; 256];
     loop {
-        // SAFETY: both strings are NUL-terminated; the buffer has the length that is passed.
-        let size = check(|| unsafe {
-            libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len())
-                as libc::c_long
-        });
-        match size {
+        match check(|| call(&mut value) as libc::c_long) {
             Ok(size) => {
                 value.truncate(size as usize);
                 return Ok(value);

@@ -5,11 +5,11 @@
 //! the descriptors: those go through /proc/TID. A task with another root is looked up from within that root.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use remainroot_shims::abi::Errno;
-use remainroot_shims::guest::{Dir, Node, Place, Trailing};
+use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
 use remainroot_shims::owner::{FileId, Inode, Time};
 
 use super::run::Run;
@@ -21,19 +21,19 @@ const NO_MAGIC_LINKS: u64 = libc::RESOLVE_NO_MAGICLINKS;
 
 const STAT_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
 
-/// A file, held by an `O_PATH` descriptor of the tracer's.
+/// A file, held by a descriptor of the tracer's: an `O_PATH` one, or one borrowed from the guest.
 struct Held {
     run: Rc<Run>,
     fd: OwnedFd,
 }
 
-/// See [`remainroot_shims::guest::Guest::find`].
+/// See [`Guest::find`].
 pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
-    let tid = remainroot_shims::guest::Guest::tid(tracee);
+    let tid = Guest::tid(tracee);
     let fd = match *place {
-        Place::Fd(fd) => open_descriptor(run, tid, fd),
-        Place::OpenFd(fd) if is_path_only(run, tid, fd) => Err(Errno::EBADF),
-        Place::OpenFd(fd) => open_descriptor(run, tid, fd),
+        Place::Fd(fd) => hold_descriptor(run, tracee, fd),
+        Place::OpenFd(fd) => hold_descriptor(run, tracee, fd)
+            .and_then(|fd| if fd::is_path_only(fd.as_fd()) { Err(Errno::EBADF) } else { Ok(fd) }),
         Place::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new),
         Place::Exe => open_proc(run, tid, "exe").map_err(Errno::new),
         Place::Path { dir, path, trailing } => {
@@ -59,6 +59,14 @@ fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
     fd::open_path(run.proc.as_raw_fd(), &path, 0)
 }
 
+/// The guest's descriptor itself, or else an `O_PATH` one for the same file.
+fn hold_descriptor(run: &Run, tracee: &Tracee, fd: i32) -> Result<OwnedFd, Errno> {
+    match tracee.borrow_fd(fd) {
+        Some(result) => result,
+        None => open_descriptor(run, Guest::tid(tracee), fd),
+    }
+}
+
 fn open_descriptor(run: &Run, tid: i32, fd: i32) -> Result<OwnedFd, Errno> {
     if fd < 0 {
         return Err(Errno::EBADF);
@@ -67,14 +75,6 @@ fn open_descriptor(run: &Run, tid: i32, fd: i32) -> Result<OwnedFd, Errno> {
         libc::ENOENT => Errno::EBADF,
         errno => Errno::new(errno),
     })
-}
-
-/// Whether a descriptor was opened with `O_PATH`: its link in /proc then has neither the read nor the write bit
-/// (`tid_fd_update_inode`).
-fn is_path_only(run: &Run, tid: i32, fd: i32) -> bool {
-    let Ok(path) = CString::new(format!("{tid}/fd/{fd}")) else { return false };
-    fd::statx(run.proc.as_raw_fd(), &path, libc::AT_SYMLINK_NOFOLLOW, libc::STATX_MODE)
-        .is_ok_and(|stat| stat.stx_mode & 0o600 == 0)
 }
 
 /// The directory that a relative path starts from.
@@ -165,6 +165,19 @@ fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
 }
 
 impl Held {
+    /// Makes a call with the descriptor, or, where it is an `O_PATH` one and that is refused, with a path to it.
+    fn by_fd_or_name<T>(
+        &self,
+        by_fd: impl Fn(BorrowedFd<'_>) -> fd::Result<T>,
+        by_name: impl Fn(&CStr) -> fd::Result<T>,
+    ) -> Result<T, Errno> {
+        match by_fd(self.fd.as_fd()) {
+            Err(libc::EBADF) => by_name(&self.name()?),
+            other => other,
+        }
+        .map_err(Errno::new)
+    }
+
     /// A path that names the held file itself, whatever it is, to the calls that take no descriptor. Relative to
     /// /proc, the tracer's working directory.
     fn name(&self) -> Result<CString, Errno> {
@@ -193,11 +206,11 @@ impl Node for Held {
     }
 
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        fd::chmod(&self.name()?, mode).map_err(Errno::new)
+        self.by_fd_or_name(|fd| fd::fchmod(fd, mode), |name| fd::chmod(name, mode))
     }
 
     fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
-        fd::xattr(&self.name()?, name).map_err(Errno::new)
+        self.by_fd_or_name(|fd| fd::fxattr(fd, name), |path| fd::xattr(path, name))
     }
 
     fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {

@@ -1,7 +1,8 @@
 //! One task, as its shims see it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use remainroot_shims::abi::{Abi, Call, Errno};
@@ -11,7 +12,7 @@ use remainroot_shims::owner::{Store, World};
 
 use super::files;
 use super::run::Run;
-use crate::sys::mem;
+use crate::sys::{fd, mem};
 
 /// A host call on its way.
 #[derive(Clone, Copy)]
@@ -31,6 +32,8 @@ pub(super) struct Tracee {
     /// Whether the task may see another root directory or other mounts than the tracer. Shared by tasks that may
     /// share a root (`CLONE_FS`), copied by fork. True where unsure: it only costs time.
     foreign_root: Rc<Cell<bool>>,
+    /// For borrowing its descriptors; made when first needed, `None` where it cannot be had.
+    handle: OnceCell<Option<OwnedFd>>,
 }
 
 const NO_CALL: Call = Call { abi: Abi::X86_64, nr: 0, args: [0; 6] };
@@ -49,6 +52,7 @@ impl Tracee {
             cred: RefCell::new(Rc::new(cred)),
             mail: Cell::new(Mail::Empty),
             foreign_root: Rc::default(),
+            handle: OnceCell::new(),
         })
     }
 
@@ -70,6 +74,7 @@ impl Tracee {
             cred: RefCell::new(self.cred.borrow().clone()),
             mail: Cell::new(Mail::Empty),
             foreign_root,
+            handle: OnceCell::new(),
         })
     }
 
@@ -98,6 +103,16 @@ impl Tracee {
     /// Whether paths must be looked up in the task's own root.
     pub fn has_foreign_root(&self) -> bool {
         self.foreign_root.get()
+    }
+
+    /// One of its descriptors, as one of ours. `None` where the kernel does not lend them: an old one, or a container's
+    /// filter. EBADF if it has no such descriptor.
+    pub fn borrow_fd(&self, fd: i32) -> Option<Result<OwnedFd, Errno>> {
+        let handle = self.handle.get_or_init(|| fd::open_task(self.tid).ok()).as_ref()?;
+        match fd::borrow(handle.as_fd(), fd) {
+            Err(libc::EBADF) => Some(Err(Errno::EBADF)),
+            other => other.ok().map(Ok),
+        }
     }
 
     /// Reads up to `max` bytes and stops behind the first NUL. `None`: no NUL in them.
