@@ -15,6 +15,7 @@ pub mod mknod;
 mod mock;
 pub mod mount;
 pub mod prctl;
+pub mod process;
 pub mod sched;
 pub mod stat;
 pub mod uid;

@@ -1,15 +1,21 @@
 //! Rows of the calls that make tasks and change where they live.
 
-use super::Shim::{Entry as At, Refuse};
+use linux_raw_sys::general::CLONE_UNTRACED;
 use syscalls::Errno;
 
+use super::Shim::{self, Entry as At, Refuse};
 use super::Support::{Full, Partial, Refused};
 use super::{Entry, Row, When};
-use crate::family::{sched, view};
+use crate::family::{process, sched, view};
 
 /// What a path means to a task, and on which CPUs it runs.
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
+    // src/family/process.rs
+    row!(clone, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone),
+        i386: coroutine!(process::clone), when: When::AnyBit { arg: 0, mask: CLONE_UNTRACED }),
+    row!(clone3, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone3), i386: coroutine!(process::clone3)),
+
     // What a path means, and CPUs: src/family/view.rs, sched.rs
     row!(chroot, Full, x86_64: At(view::changes_root), i386: At(view::changes_root)),
     row!(pivot_root, Full, x86_64: At(view::changes_root), i386: At(view::changes_root)),
