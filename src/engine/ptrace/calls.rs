@@ -152,12 +152,12 @@ impl Engine {
 
     /// Sends the signals again that came between two host calls.
     fn deliver_held(&self, stopped: &Stopped) {
-        let held = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
-            Some(slot) if !slot.held.is_empty() => std::mem::take(&mut slot.held),
+        let (held, process) = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            Some(slot) if !slot.held.is_empty() => (std::mem::take(&mut slot.held), slot.tracee.process()),
             _ => return,
         };
         for info in held {
-            ptrace::requeue_signal(self.process_of(stopped.tid()), stopped.tid(), &info);
+            ptrace::requeue_signal(process, stopped.tid(), &info);
         }
     }
 

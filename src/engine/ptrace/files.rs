@@ -152,6 +152,11 @@ pub(super) fn umask(run: &Run, tid: i32) -> Result<u32, Errno> {
     status_field(run, tid, "Umask:").and_then(|text| u32::from_str_radix(&text, 8).ok()).ok_or(Errno::ESRCH)
 }
 
+/// The process that a task is a thread of; a task that is gone counts as one of its own.
+pub(super) fn process_of(run: &Run, tid: i32) -> i32 {
+    status_number(run, tid, "Tgid:").unwrap_or(tid)
+}
+
 /// A numeric field of /proc/TID/status.
 pub(super) fn status_number(run: &Run, tid: i32, field: &str) -> Option<i32> {
     status_field(run, tid, field)?.parse().ok()

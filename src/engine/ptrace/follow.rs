@@ -5,7 +5,7 @@ use std::rc::Rc;
 use remainroot_shims::family::exec;
 use remainroot_shims::guest::Guest;
 
-use super::files::status_number;
+use super::files::{process_of, status_number};
 use super::pin::Pins;
 use super::run::Slot;
 use super::stop::Stopped;
@@ -52,7 +52,7 @@ impl Engine {
             // An exec by a thread whose leader was reported as ended: the former tid is the one that we know.
             return self.on_exec(stopped);
         }
-        let tgid = self.process_of(tid);
+        let tgid = process_of(&self.run, tid);
         let parent = if tgid == tid { status_number(&self.run, tid, "PPid:").unwrap_or(0) } else { tgid };
         let heir = self.survivor_of(parent);
         self.parked.insert(stopped.park(), Parked { parent });
@@ -66,36 +66,30 @@ impl Engine {
 
     /// Children that wait for an event of a process that has no task left never get it.
     pub(super) fn adopt_orphans_of(&mut self, dead: &Tracee) {
-        if self.parked.is_empty() {
-            return;
+        if !self.parked.is_empty() && self.survivor_of(dead.process()).is_none() {
+            self.adopt_children_of(dead);
         }
-        let orphans: Vec<i32> = self
-            .parked
-            .iter()
-            .filter(|(_, parked)| parked.parent == dead.tid() || self.survivor_of(parked.parent).is_none())
-            .map(|(tid, _)| *tid)
-            .collect();
-        for orphan in orphans {
-            self.adopt(dead, orphan, true);
+    }
+
+    /// Whoever of this task's process made these children cannot report them any more.
+    fn adopt_children_of(&mut self, parent: &Tracee) {
+        let waits = |(_, parked): &(&i32, &Parked)| parked.parent == parent.process();
+        let children: Vec<i32> = self.parked.iter().filter(waits).map(|(tid, _)| *tid).collect();
+        for child in children {
+            self.adopt(parent, child, true);
         }
     }
 
     /// A task of this process that we still follow.
-    fn survivor_of(&self, tgid: i32) -> Option<Rc<Tracee>> {
-        if let Some(slot) = self.run.tasks.borrow().get(tgid) {
-            return Some(slot.tracee.clone());
-        }
-        let tasks: Vec<_> = self.run.tasks.borrow().iter().map(|slot| slot.tracee.clone()).collect();
-        tasks.into_iter().find(|tracee| self.process_of(tracee.tid()) == tgid)
+    fn survivor_of(&self, process: i32) -> Option<Rc<Tracee>> {
+        let tasks = self.run.tasks.borrow();
+        let leader = tasks.get(process);
+        let found = leader.or_else(|| tasks.iter().find(|slot| slot.tracee.process() == process));
+        found.map(|slot| slot.tracee.clone())
     }
 
     fn anyone(&self) -> Option<Rc<Tracee>> {
         self.run.tasks.borrow().iter().next().map(|slot| slot.tracee.clone())
-    }
-
-    /// The process that a task is a thread of.
-    pub(super) fn process_of(&self, tid: i32) -> i32 {
-        status_number(&self.run, tid, "Tgid:").unwrap_or(tid)
     }
 
     /// `PTRACE_EVENT_EXEC`: the task runs a new program. If a thread other than the leader called execve, it has
@@ -116,6 +110,8 @@ impl Engine {
         if tid == self.main {
             self.started = None;
         }
+        // All other threads are gone, and with them what they had to say of their children.
+        self.adopt_children_of(&tracee);
         let ids = exec::after_exec(&*tracee);
         let sp = arch::stack_pointer(tid)?;
         // Memory that cannot be reached belongs to a task that is being killed: it will not read its vector.

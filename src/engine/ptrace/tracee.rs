@@ -26,6 +26,8 @@ enum Mail {
 pub(super) struct Tracee {
     run: Rc<Run>,
     tid: i32,
+    /// The process that it is a thread of, once known.
+    process: OnceCell<i32>,
     call: Cell<Call>,
     cred: RefCell<Rc<Cred>>,
     mail: Cell<Mail>,
@@ -48,6 +50,7 @@ impl Tracee {
         Rc::new(Tracee {
             run,
             tid,
+            process: OnceCell::from(tid),
             call: Cell::new(NO_CALL),
             cred: RefCell::new(Rc::new(cred)),
             mail: Cell::new(Mail::Empty),
@@ -58,24 +61,30 @@ impl Tracee {
 
     /// A task made by this one that may share its root directory, or this one under another tid.
     pub fn heir(&self, tid: i32) -> Rc<Tracee> {
-        self.copy(tid, self.foreign_root.clone())
+        self.copy(tid, OnceCell::new(), self.foreign_root.clone())
     }
 
     /// A task in a process of its own: what it does to its root is its own affair.
     pub fn forked(&self, tid: i32) -> Rc<Tracee> {
-        self.copy(tid, Rc::new(Cell::new(self.foreign_root.get())))
+        self.copy(tid, OnceCell::from(tid), Rc::new(Cell::new(self.foreign_root.get())))
     }
 
-    fn copy(&self, tid: i32, foreign_root: Rc<Cell<bool>>) -> Rc<Tracee> {
+    fn copy(&self, tid: i32, process: OnceCell<i32>, foreign_root: Rc<Cell<bool>>) -> Rc<Tracee> {
         Rc::new(Tracee {
             run: self.run.clone(),
             tid,
+            process,
             call: Cell::new(NO_CALL),
             cred: RefCell::new(self.cred.borrow().clone()),
             mail: Cell::new(Mail::Empty),
             foreign_root,
             handle: OnceCell::new(),
         })
+    }
+
+    /// The process that it is a thread of.
+    pub fn process(&self) -> i32 {
+        *self.process.get_or_init(|| files::process_of(&self.run, self.tid))
     }
 
     /// Notes the call that it stopped for.
