@@ -6,6 +6,7 @@
 //! failing run prints) repeats a run.
 
 mod generate;
+mod known;
 mod model;
 mod run;
 mod script;
@@ -18,7 +19,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use remainroot_shims::abi::Abi;
 
-use run::{Lines, World};
+use run::{Bench, Lines, World};
 use script::Op;
 
 /// Sequences of one start of the guest program.
@@ -51,26 +52,26 @@ fn difference(sequence: &[Op], predicted: &Lines, seen: &[(World, Lines)]) -> Op
 }
 
 /// Runs one sequence everywhere.
-fn differs(lab: &run::Bench, sequence: &[Op]) -> Option<String> {
-    let predicted = model::predict(lab.abi, lab.mask, sequence);
-    let seen: Vec<(World, Lines)> = (lab.worlds.iter())
-        .map(|world| (*world, lab.run(*world, std::slice::from_ref(&sequence.to_vec())).remove(0)))
+fn differs(bench: &Bench, sequence: &[Op]) -> Option<String> {
+    let predicted = model::predict(bench.abi, bench.mask, sequence);
+    let seen: Vec<(World, Lines)> = (bench.worlds.iter())
+        .map(|world| (*world, bench.run(*world, std::slice::from_ref(&sequence.to_vec())).remove(0)))
         .collect();
     difference(sequence, &predicted, &seen)
 }
 
 /// The shortest sequence like this one that differs: what proptest makes of its values, then every operation left
 /// out that can be.
-fn shrink(lab: &run::Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> (Vec<Op>, String) {
+fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> (Vec<Op>, String) {
     let mut worst = tree.current();
-    let mut text = differs(lab, &worst).unwrap_or_else(|| "(it did not differ again)\n".into());
+    let mut text = differs(bench, &worst).unwrap_or_else(|| "(it did not differ again)\n".into());
     let mut goes_on = tree.simplify();
     for _ in 0..300 {
         if !goes_on {
             break;
         }
         let candidate = tree.current();
-        goes_on = match differs(lab, &candidate) {
+        goes_on = match differs(bench, &candidate) {
             Some(difference) => {
                 (worst, text) = (candidate, difference);
                 tree.simplify()
@@ -83,7 +84,7 @@ fn shrink(lab: &run::Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> (Vec<O
         n -= 1;
         let mut shorter = worst.clone();
         shorter.remove(n);
-        if let Some(difference) = differs(lab, &shorter) {
+        if let Some(difference) = differs(bench, &shorter) {
             (worst, text) = (shorter, difference);
             n = worst.len().min(n + 1);
         }
@@ -93,7 +94,7 @@ fn shrink(lab: &run::Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> (Vec<O
 
 /// Runs generated sequences in these worlds.
 fn all_agree(test: &str, abi: Abi, worlds: &[World], cases: u64) {
-    let Some(lab) = run::Bench::new(test, abi, worlds) else { return };
+    let Some(bench) = Bench::new(test, abi, worlds) else { return };
     let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let seed = from_env("REMAINROOT_ORACLE_SEED").unwrap_or(clock);
@@ -101,7 +102,7 @@ fn all_agree(test: &str, abi: Abi, worlds: &[World], cases: u64) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let strategy = generate::sequences(abi, lab.mask);
+    let strategy = generate::sequences(abi, bench.mask);
 
     let mut done = 0;
     while done < cases {
@@ -111,13 +112,13 @@ fn all_agree(test: &str, abi: Abi, worlds: &[World], cases: u64) {
             .collect();
         let sequences: Vec<Vec<Op>> = trees.iter().map(ValueTree::current).collect();
         let mut seen: Vec<(World, _)> =
-            worlds.iter().map(|world| (*world, lab.run(*world, &sequences).into_iter())).collect();
+            worlds.iter().map(|world| (*world, bench.run(*world, &sequences).into_iter())).collect();
         for (tree, sequence) in trees.into_iter().zip(&sequences) {
-            let predicted = model::predict(abi, lab.mask, sequence);
+            let predicted = model::predict(abi, bench.mask, sequence);
             let seen: Vec<(World, Lines)> =
                 seen.iter_mut().map(|(world, lines)| (*world, lines.next().unwrap_or_default())).collect();
             if difference(sequence, &predicted, &seen).is_some() {
-                let (_, text) = shrink(&lab, tree);
+                let (_, text) = shrink(&bench, tree);
                 panic!("credentials differ on {} (REMAINROOT_ORACLE_SEED={seed}):\n{text}", abi.name());
             }
         }
@@ -134,4 +135,28 @@ fn rules_agree_with_the_kernel_on_x86_64() {
 #[test]
 fn rules_agree_with_the_kernel_on_i386() {
     all_agree("rules_agree_with_the_kernel_on_i386", Abi::I386, &[World::Kernel], 5000);
+}
+
+#[test]
+fn remainroot_agrees_with_the_kernel_on_x86_64() {
+    let worlds = [World::Kernel, World::Remainroot];
+    all_agree("remainroot_agrees_with_the_kernel_on_x86_64", Abi::X86_64, &worlds, 1500);
+}
+
+#[test]
+fn remainroot_agrees_with_the_kernel_on_i386() {
+    let worlds = [World::Kernel, World::Remainroot];
+    all_agree("remainroot_agrees_with_the_kernel_on_i386", Abi::I386, &worlds, 1500);
+}
+
+#[test]
+fn known_differences_still_differ() {
+    let worlds = [World::Kernel, World::Remainroot];
+    let Some(bench) = Bench::new("known_differences_still_differ", Abi::X86_64, &worlds) else { return };
+    for known in known::known() {
+        let [kernel, ours] = worlds.map(|world| bench.run(world, std::slice::from_ref(&known.sequence)));
+        assert_ne!(kernel, ours, "no difference any more, strike it off: {}", known.reason);
+        let before_the_last = known.sequence.len() - 1;
+        assert_eq!(kernel[0][..before_the_last], ours[0][..before_the_last], "{}", known.reason);
+    }
 }

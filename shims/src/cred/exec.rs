@@ -172,3 +172,151 @@ impl Cred {
         effective
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::KeepUid;
+    use crate::cred::{CapChange, Caps};
+
+    fn uid(raw: u32) -> Uid {
+        Uid::new(raw).unwrap()
+    }
+
+    fn gid(raw: u32) -> Gid {
+        Gid::new(raw).unwrap()
+    }
+
+    fn user() -> Cred {
+        Cred::login(uid(1000), gid(1000), vec![gid(44)])
+    }
+
+    fn with_caps(permitted: CapSet, inheritable: CapSet, effect: FileEffect) -> ExecFile {
+        ExecFile { caps: Some(FileCaps { permitted, inheritable, effect }), ..ExecFile::PLAIN }
+    }
+
+    fn set_uid(owner: u32) -> ExecFile {
+        ExecFile { set_uid: Some(uid(owner)), ..ExecFile::PLAIN }
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn attributes_of_all_versions() {
+        let caps = |bytes: &[u32]| FileCaps::parse(&words(bytes));
+        let one = caps(&[0x0100_0001, 1, 2]).unwrap().unwrap();
+        assert_eq!((one.permitted, one.inheritable), (CapSet::CHOWN, CapSet::DAC_OVERRIDE));
+        assert_eq!(one.effect, FileEffect::Raised);
+        let two = caps(&[0x0200_0000, 1, 0, 0x100, !0]).unwrap().unwrap();
+        assert_eq!(two.permitted, CapSet::CHOWN | CapSet::CHECKPOINT_RESTORE);
+        assert_eq!((two.inheritable.high(), two.effect), (0x1FF, FileEffect::Left));
+        assert_eq!(caps(&[0x0300_0000, 1, 0, 0, 0, 0]).unwrap().unwrap().permitted, CapSet::CHOWN);
+        assert_eq!(caps(&[0x0300_0000, 1, 0, 0, 0, 1000]), Ok(None), "another namespace's");
+        assert_eq!(caps(&[0x0400_0000, 1, 0, 0, 0]), Err(Errno::EINVAL));
+        assert_eq!(caps(&[0x0200_0000, 1, 0]), Err(Errno::EINVAL));
+        assert_eq!(FileCaps::parse(&[]), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn set_group_id_needs_group_execute() {
+        assert_eq!(ExecFile::new(0o2745, uid(0), gid(33), None), ExecFile::PLAIN);
+        assert_eq!(ExecFile::new(0o2755, uid(0), gid(33), None).set_gid, Some(gid(33)));
+        assert_eq!(ExecFile::new(0o4700, uid(33), gid(33), None), set_uid(33));
+    }
+
+    #[test]
+    fn saved_and_fs_ids_follow() {
+        let exec = user().exec(&set_uid(33)).unwrap();
+        let ids = exec.cred.uid;
+        assert_eq!([ids.real, ids.effective, ids.saved, ids.fs], [1000, 33, 33, 33].map(uid));
+        assert!(exec.secure);
+    }
+
+    #[test]
+    fn root_fixup_gives_what_is_bounding() {
+        let exec = user().exec(&set_uid(0)).unwrap();
+        assert_eq!(exec.cred.caps, Caps::FULL);
+        let noroot = Cred::root().set_securebits(1).unwrap();
+        assert_eq!(noroot.exec(&ExecFile::PLAIN).unwrap().cred.caps, Caps::NONE);
+        let real_only = Cred::root().setresuid(KeepUid::Keep, KeepUid::Set(uid(33)), KeepUid::Set(uid(33)));
+        let caps = real_only.unwrap().exec(&ExecFile::PLAIN).unwrap().cred.caps;
+        assert_eq!((caps.permitted, caps.effective), (CapSet::all(), CapSet::empty()));
+    }
+
+    #[test]
+    fn root_fixup_leaves_set_user_id_files_their_own_capabilities() {
+        let file = ExecFile {
+            set_uid: Some(uid(0)),
+            ..with_caps(CapSet::NET_RAW, CapSet::empty(), FileEffect::Raised)
+        };
+        assert_eq!(user().exec(&file).unwrap().cred.caps.effective, CapSet::NET_RAW);
+        assert_eq!(Cred::root().exec(&file).unwrap().cred.caps.effective, CapSet::all());
+    }
+
+    #[test]
+    fn file_capabilities_within_bounding_or_inheritable() {
+        let left = with_caps(CapSet::NET_RAW | CapSet::KILL, CapSet::empty(), FileEffect::Left);
+        let mut cred = user();
+        cred.caps.bounding -= CapSet::KILL;
+        let exec = cred.exec(&left).unwrap();
+        assert_eq!((exec.cred.caps.permitted, exec.cred.caps.effective), (CapSet::NET_RAW, CapSet::empty()));
+        assert!(exec.secure);
+        cred.caps.inheritable = CapSet::KILL;
+        let both = with_caps(CapSet::KILL, CapSet::KILL, FileEffect::Raised);
+        assert_eq!(cred.exec(&both).unwrap().cred.caps.effective, CapSet::KILL);
+    }
+
+    #[test]
+    fn held_back_capabilities_fail_the_exec() {
+        let mut cred = user();
+        cred.caps.bounding -= CapSet::NET_RAW;
+        let file = with_caps(CapSet::NET_RAW, CapSet::empty(), FileEffect::Raised);
+        assert_eq!(cred.exec(&file), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn no_new_privs_ignores_set_id_bits() {
+        let exec = user().without_new_privs().exec(&set_uid(0)).unwrap();
+        assert_eq!(exec.cred, user().without_new_privs());
+        assert!(!exec.secure);
+    }
+
+    #[test]
+    fn no_new_privs_downgrades_file_capabilities() {
+        let file = with_caps(CapSet::NET_RAW, CapSet::empty(), FileEffect::Raised);
+        let exec = user().without_new_privs().exec(&file).unwrap();
+        assert!(exec.cred.caps.permitted.is_empty());
+    }
+
+    #[test]
+    fn privileged_files_cancel_ambient() {
+        let all = CapSet::all();
+        let change = CapChange { effective: all, permitted: all, inheritable: CapSet::NET_RAW };
+        let keep = Cred::root().set_keepcaps(1).unwrap().capset(change).unwrap();
+        let dropped = keep.setuid(KeepUid::Set(uid(1000))).unwrap().ambient_raise(13).unwrap();
+        let plain = dropped.exec(&ExecFile::PLAIN).unwrap();
+        assert_eq!(plain.cred.caps.effective, CapSet::NET_RAW);
+        assert!(!plain.secure, "ambient capabilities are no reason for distrust");
+        assert!(dropped.exec(&set_uid(33)).unwrap().cred.caps.effective.is_empty());
+        let file = with_caps(CapSet::empty(), CapSet::empty(), FileEffect::Left);
+        assert!(dropped.exec(&file).unwrap().cred.caps.ambient.is_empty());
+    }
+
+    #[test]
+    fn keepcaps_ends_at_exec() {
+        let exec = Cred::root().set_keepcaps(1).unwrap().exec(&ExecFile::PLAIN).unwrap();
+        assert_eq!(exec.cred, Cred::root());
+    }
+
+    #[test]
+    fn secure_exec_where_ids_differ_beforehand() {
+        let mut cred = user();
+        cred.gid.effective = gid(33);
+        cred.gid.fs = gid(33);
+        assert!(cred.exec(&ExecFile::PLAIN).unwrap().secure);
+        let member = ExecFile { set_gid: Some(gid(1000)), ..ExecFile::PLAIN };
+        assert!(!user().exec(&member).unwrap().secure, "a group that it is in already");
+    }
+}

@@ -6,6 +6,8 @@
 mod caps;
 mod exec;
 mod groups;
+#[cfg(test)]
+mod invariants;
 mod securebits;
 mod setid;
 
