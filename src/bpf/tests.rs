@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use remainroot_shims::abi::{Abi, Errno};
 use remainroot_shims::guest::Answer;
-use remainroot_shims::table::{Entry, ROWS, Row, Shim, Support, When};
+use remainroot_shims::table::{Entry, ROWS, Row, Shim, Support, When, row_of};
 
 use super::interpreter::{Data, check, run, skipped_by_the_kernel};
 use super::*;
@@ -86,7 +86,10 @@ fn it_says_what_the_table_says() {
     let values = interesting(&ROWS);
     for arch in archs() {
         for nr in numbers_to_try() {
-            for &value in &values {
+            // What has no arguments in its row has been seen with six values to look at none.
+            let row = Abi::from_audit_arch(arch).and_then(|abi| row_of(abi, nr)?.entry(abi));
+            let argued = row.is_some_and(|entry| entry.when != When::Always);
+            for &value in &values[..if argued { values.len() } else { 6 }] {
                 assert_same(&program, &ROWS, &Data { nr, arch, args: [value; 6] });
             }
         }
@@ -98,8 +101,7 @@ fn a_number_alone_decides_unless_its_row_has_arguments() {
     let program = program(&ROWS);
     for arch in archs() {
         for nr in numbers_to_try() {
-            let row = Abi::from_audit_arch(arch)
-                .and_then(|abi| ROWS.iter().filter_map(|row| row.entry(abi)).find(|entry| entry.nr == nr));
+            let row = Abi::from_audit_arch(arch).and_then(|abi| row_of(abi, nr)?.entry(abi));
             let untouched = row.is_none_or(|entry| matches!(entry.shim, Shim::Kernel));
             let data = Data { nr, arch, args: [0; 6] };
             let always = row.is_none_or(|entry| entry.when == When::Always);

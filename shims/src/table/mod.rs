@@ -102,21 +102,31 @@ macro_rules! entry {
     };
 }
 
+/// The kernel's name for a call, from ours, which may be a raw identifier: `break` is a word of Rust's.
+const fn kernel_name(name: &'static str) -> &'static str {
+    if let [b'r', b'#', plain @ ..] = name.as_bytes()
+        && let Ok(plain) = std::str::from_utf8(plain)
+    {
+        return plain;
+    }
+    name
+}
+
 /// One row; `when` may be left out for calls that always stop.
 macro_rules! row {
     ($name:ident, $support:expr, x86_64: $a:expr, i386: $b:expr $(, when: $when:expr)?) => {
         Row {
-            name: stringify!($name),
+            name: $crate::table::kernel_name(stringify!($name)),
             x86_64: entry!(x86_64::$name, $a $(, $when)?),
             i386: entry!(x86::$name, $b $(, $when)?),
             support: $support,
         }
     };
     ($name:ident, $support:expr, x86_64: $a:expr $(, when: $when:expr)?) => {
-        Row { name: stringify!($name), x86_64: entry!(x86_64::$name, $a $(, $when)?), i386: None, support: $support }
+        Row { name: $crate::table::kernel_name(stringify!($name)), x86_64: entry!(x86_64::$name, $a $(, $when)?), i386: None, support: $support }
     };
     ($name:ident, $support:expr, i386: $b:expr $(, when: $when:expr)?) => {
-        Row { name: stringify!($name), x86_64: None, i386: entry!(x86::$name, $b $(, $when)?), support: $support }
+        Row { name: $crate::table::kernel_name(stringify!($name)), x86_64: None, i386: entry!(x86::$name, $b $(, $when)?), support: $support }
     };
 }
 
@@ -129,6 +139,7 @@ macro_rules! coroutine {
 
 mod creds;
 mod files;
+mod passed;
 mod process;
 
 /// Rows that belong together, as the support page shows them.
@@ -149,6 +160,12 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "Names and mounts", rows: files::NAMES },
     Section { title: "Extended attributes", rows: files::ATTRIBUTES },
     Section { title: "Processes", rows: process::ROWS },
+    Section { title: "Contents and places of files", rows: passed::FILES },
+    Section { title: "Memory", rows: passed::MEMORY },
+    Section { title: "Tasks and signals", rows: passed::TASKS },
+    Section { title: "Waiting, time, scheduling", rows: passed::WAITING },
+    Section { title: "Sockets, IPC, keys", rows: passed::COMMUNICATION },
+    Section { title: "The machine", rows: passed::MACHINE },
 ];
 
 /// How many rows there are.
@@ -179,6 +196,9 @@ const fn all_rows() -> [Row; COUNT] {
 
 /// The list. A row's index here is what the filter hands to the engine: it is fixed when the program is built.
 pub static ROWS: [Row; COUNT] = all_rows();
+
+/// No index is taken for [`NONE`], which is also what a filter says of calls that have no row.
+const _: () = assert!(COUNT < NONE as usize);
 
 /// One more than the highest number that a lookup table holds; higher numbers have no row.
 const NUMBERS: usize = 512;
@@ -225,6 +245,15 @@ pub fn row_of(abi: Abi, nr: u32) -> Option<&'static Row> {
 mod tests {
     use super::*;
 
+    /// Name and number of every call that the `syscalls` crate knows in an ABI, from the kernel's own tables.
+    fn known(abi: Abi) -> Vec<(&'static str, u32)> {
+        use syscalls::{x86, x86_64};
+        match abi {
+            Abi::X86_64 => x86_64::Sysno::iter().map(|nr| (kernel_name(nr.name()), nr as u32)).collect(),
+            Abi::I386 => x86::Sysno::iter().map(|nr| (kernel_name(nr.name()), nr as u32)).collect(),
+        }
+    }
+
     #[test]
     fn no_number_has_two_rows() {
         for abi in Abi::ALL {
@@ -232,6 +261,47 @@ mod tests {
                 let Some(entry) = row.entry(abi) else { continue };
                 let found = index_of(abi, entry.nr).map(usize::from);
                 assert_eq!(found, Some(index), "{} {}: another row has this number", abi.name(), row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_known_number_has_a_row() {
+        for abi in Abi::ALL {
+            let without: Vec<_> =
+                known(abi).into_iter().filter(|(_, nr)| index_of(abi, *nr).is_none()).collect();
+            assert!(
+                without.is_empty(),
+                "{}: add a row or a word to table/passed.rs: {without:?}",
+                abi.name()
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_has_one_row_and_that_row_has_every_abi_that_knows_it() {
+        let mut names: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+        for abi in Abi::ALL {
+            for (name, nr) in known(abi) {
+                let row = row_of(abi, nr).map(|row| row.name);
+                assert_eq!(row, Some(name), "{} {nr}", abi.name());
+            }
+        }
+    }
+
+    #[test]
+    fn support_agrees_with_what_becomes_of_a_call() {
+        for row in &ROWS {
+            for shim in [row.x86_64, row.i386].into_iter().flatten().map(|entry| entry.shim) {
+                let agrees = match (shim, row.support) {
+                    (Shim::Kernel, Support::Passed(_)) => true,
+                    (Shim::Refuse(errno), Support::Refused(told, _)) => errno == told,
+                    (Shim::Entry(_) | Shim::Coroutine(_), Support::Full | Support::Partial(_)) => true,
+                    _ => false,
+                };
+                assert!(agrees, "{}: {shim:?}, {:?}", row.name, row.support);
             }
         }
     }
