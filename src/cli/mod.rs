@@ -2,6 +2,9 @@
 
 mod args;
 mod plan;
+#[cfg(test)]
+mod printed;
+mod syscalls;
 
 use anyhow::{Context, Result};
 use clap::Parser;
