@@ -148,6 +148,12 @@ pub trait Guest {
     /// Its thread id, as the engine sees it.
     fn tid(&self) -> i32;
 
+    /// Whether the task, asked for its own thread id, would give this one. In a pid namespace of its own it has another
+    /// number than the engine sees.
+    fn is_self(&self, pid: i32) -> bool {
+        pid == self.tid()
+    }
+
     /// Fills `buf` from the guest's memory. EFAULT unless all of it could be read.
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno>;
 

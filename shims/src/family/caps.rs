@@ -72,7 +72,7 @@ pub fn capget(guest: &dyn Guest, call: &Call) -> Answer {
     if pid < 0 {
         return Answer::Err(Errno::EINVAL);
     }
-    let cred = if pid == 0 || pid == guest.tid() { Ok(guest.cred()) } else { guest.cred_of(pid) };
+    let cred = if pid == 0 || guest.is_self(pid) { Ok(guest.cred()) } else { guest.cred_of(pid) };
     match cred {
         Ok(cred) => guest.write(data, &encode(&cred.caps)[..layout.bytes()]).into(),
         Err(_) => Answer::Native,
@@ -86,7 +86,7 @@ pub fn capset(guest: &dyn Guest, call: &Call) -> Answer {
         let (header, from) = (call.word(0), call.word(1));
         let layout = layout(guest, header)?;
         let pid = read_u32(guest, header.wrapping_add(4))? as i32;
-        if pid != 0 && pid != guest.tid() {
+        if pid != 0 && !guest.is_self(pid) {
             return Err(Errno::EPERM);
         }
         let mut data = [0; 24];

@@ -51,8 +51,8 @@ pub const RIGHTS: &[Row] = &[
     row!(capset, Full, x86_64: At(caps::capset), i386: At(caps::capset)),
     row!(prctl, Partial("credentials as the kernel's; dumpable and parent-death signal outlive a change of ids"),
         x86_64: At(prctl::prctl), i386: At(prctl::prctl), when: When::OneOf { arg: 0, values: prctl::OPERATIONS }),
-    row!(execve, Partial("scripts: capabilities of the interpreter's file cannot make the call fail"),
+    row!(execve, Partial("permission to execute is root's, also for dropped users; a script's interpreter with capabilities held back is executed without them"),
         x86_64: At(exec::execve), i386: At(exec::execve)),
-    row!(execveat, Partial("scripts: capabilities of the interpreter's file cannot make the call fail"),
+    row!(execveat, Partial("permission to execute is root's, also for dropped users; a script's interpreter with capabilities held back is executed without them"),
         x86_64: At(exec::execveat), i386: At(exec::execveat)),
 ];

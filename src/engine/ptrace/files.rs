@@ -157,6 +157,11 @@ pub(super) fn process_of(run: &Run, tid: i32) -> i32 {
     status_number(run, tid, "Tgid:").unwrap_or(tid)
 }
 
+/// The thread id of a task in the innermost pid namespace that it lives in.
+pub(super) fn own_number(run: &Run, tid: i32) -> Option<i32> {
+    status_field(run, tid, "NSpid:")?.split_whitespace().last()?.parse().ok()
+}
+
 /// A numeric field of /proc/TID/status.
 pub(super) fn status_number(run: &Run, tid: i32, field: &str) -> Option<i32> {
     status_field(run, tid, field)?.parse().ok()

@@ -152,6 +152,10 @@ impl Guest for Tracee {
         self.tid
     }
 
+    fn is_self(&self, pid: i32) -> bool {
+        pid == self.tid || files::own_number(&self.run, self.tid) == Some(pid)
+    }
+
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
         match mem::read(self.tid, addr, buf) {
             Ok(count) if count == buf.len() => Ok(()),
