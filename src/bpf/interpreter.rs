@@ -18,7 +18,7 @@ impl Data {
             8 | 12 => panic!("the instruction pointer is no business of this filter"),
             _ => {
                 let arg = self.args[(offset as usize - 16) / 8];
-                (if offset % 8 == 0 { arg } else { arg >> 32 }) as u32
+                (if offset.is_multiple_of(8) { arg } else { arg >> 32 }) as u32
             }
         }
     }
@@ -32,7 +32,7 @@ pub(super) fn check(program: &[Insn]) -> Result<(), String> {
     for (at, insn) in program.iter().enumerate() {
         let rest = program.len() - at - 1;
         let fits = match insn.code {
-            LOAD => insn.k % 4 == 0 && insn.k < 64,
+            LOAD => insn.k.is_multiple_of(4) && insn.k < 64,
             JA => (insn.k as usize) < rest,
             JEQ | JGE | JSET => usize::from(insn.jt) < rest && usize::from(insn.jf) < rest,
             RET => true,
