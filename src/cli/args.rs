@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::syscalls::Format;
+
 const EXAMPLES: &str = "\
 Examples:
   remainroot -- apt-get install -y postgresql
@@ -45,6 +47,12 @@ pub enum Sub {
     /// Run a program (the same as naming no subcommand).
     #[command(after_help = EXAMPLES, override_usage = "remainroot run [OPTIONS] [--] CMD [ARG]...")]
     Run(RunArgs),
+    /// Print what becomes of each system call.
+    Syscalls {
+        /// How to print it.
+        #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+        format: Format,
+    },
 }
 
 /// All that can be said about a run.
@@ -127,6 +135,7 @@ mod tests {
         match cli.sub {
             Some(Sub::Run(run)) => run,
             None => cli.run,
+            Some(other) => panic!("{other:?}"),
         }
     }
 
@@ -160,6 +169,18 @@ mod tests {
         for words in [&["--", "run"][..], &["--user", "0", "--", "run"], &["run", "--", "run"]] {
             assert_eq!(run_of(words).command, ["run"], "{words:?}");
         }
+    }
+
+    #[test]
+    fn the_table_is_printed_as_text_unless_said_otherwise() {
+        let format = |words: &[&str]| match Cli::try_parse_from([&["remainroot"], words].concat()) {
+            Ok(Cli { sub: Some(Sub::Syscalls { format }), .. }) => Some(format),
+            _ => None,
+        };
+        assert_eq!(format(&["syscalls"]), Some(Format::Text));
+        assert_eq!(format(&["syscalls", "--format", "json"]), Some(Format::Json));
+        assert_eq!(format(&["--", "syscalls"]), None);
+        assert_eq!(format(&["syscalls", "more"]), None);
     }
 
     #[test]

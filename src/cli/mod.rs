@@ -6,6 +6,8 @@ mod plan;
 mod printed;
 mod syscalls;
 
+use std::io::Write;
+
 use anyhow::{Context, Result};
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -34,10 +36,21 @@ pub fn main() -> i32 {
 fn execute(cli: Cli) -> Result<i32> {
     let run = match cli.sub {
         Some(Sub::Run(run)) => run,
+        Some(Sub::Syscalls { format }) => return print(&syscalls::render(format)),
         None => cli.run,
     };
     let plan = plan::resolve(run).context("on the command line")?;
     Ok(run::execute(plan))
+}
+
+/// Prints what was asked for. A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<i32> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(0),
+    }
 }
 
 /// Prints help or a version on stdout, and anything else on stderr with our name before it. A reader that is gone
