@@ -6,7 +6,6 @@ use remainroot_shims::family::exec;
 use remainroot_shims::guest::Guest;
 
 use super::files::{process_of, status_number};
-use super::pin::Pins;
 use super::run::Slot;
 use super::stop::Stopped;
 use super::tracee::Tracee;
@@ -33,10 +32,8 @@ impl Engine {
         let tracee = if own_process { parent.forked(child) } else { parent.heir(child) };
         {
             let mut tasks = self.run.tasks.borrow_mut();
-            if let Some(parent) = tasks.get(parent.tid()) {
-                Pins::free_child(&parent.pin, child);
-            }
-            tasks.insert(child, Slot::new(tracee));
+            let pin = tasks.get(parent.tid()).map(|parent| self.run.pins.borrow_mut().inherited(&parent.pin));
+            tasks.insert(child, Slot { pin: pin.unwrap_or_default(), ..Slot::new(tracee) });
         }
         if self.parked.remove(&child).is_some() {
             // Gone already: its end will be reported.

@@ -13,8 +13,9 @@ use crate::sys::sched::{self, CpuSet};
 const OFTEN: Duration = Duration::from_micros(500);
 /// … once there were this many in a row.
 const STREAK: u8 = 6;
-/// A task that did not stop for this long is set free.
-const QUIET: Duration = Duration::from_millis(20);
+/// A task that did not stop for this long is set free. Short, because children start where their parents are held:
+/// a compiler shall not wait long for the other CPU.
+const QUIET: Duration = Duration::from_millis(3);
 
 /// What is known of one task's stops.
 pub(super) struct Pin {
@@ -101,10 +102,10 @@ impl Pins {
         pin.own.is_some() && now.duration_since(pin.last) >= QUIET
     }
 
-    /// What a child of this task starts with: it was born where its parent was held, and belongs elsewhere.
-    pub fn free_child(pin: &Pin, child: i32) {
-        if let Some(own) = &pin.own {
-            let _ = sched::set_affinity(child, own);
-        }
+    /// What a child of this task starts with: where its parent is held, so is it, until it is quiet. The start of a
+    /// process is all stops.
+    pub fn inherited(&mut self, parent: &Pin) -> Pin {
+        self.held += usize::from(parent.own.is_some());
+        Pin { last: Instant::now(), streak: 0, own: parent.own }
     }
 }
