@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::syscalls::Format;
 
@@ -62,7 +62,7 @@ pub struct RunArgs {
     ///
     /// /proc, /sys and /dev are mounted in it, and the machine's resolv.conf read-only. CMD, PATH, --workdir, and the
     /// names given to --user are looked up inside DIR. Variables that name places outside of it are dropped.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub rootfs: Option<PathBuf>,
 
     /// Make SRC visible at DST (default: the same path); repeatable.
@@ -72,7 +72,7 @@ pub struct RunArgs {
     pub bind: Vec<OsString>,
 
     /// Directory to start CMD in (default: the present one, or / with --rootfs).
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub workdir: Option<PathBuf>,
 
     /// Set an environment variable; repeatable.
@@ -86,7 +86,7 @@ pub struct RunArgs {
     /// The first identity: a name from the guest's passwd and group files, or a number.
     ///
     /// Without GROUP it is the user's own group. Supplementary groups come from the group file.
-    #[arg(long, value_name = "USER[:GROUP]", default_value = "root")]
+    #[arg(long, value_name = "USER[:GROUP]", default_value = "root", value_hint = ValueHint::Username)]
     pub user: String,
 
     /// Which user namespace to run in.
@@ -98,7 +98,8 @@ pub struct RunArgs {
     pub engine: EngineArg,
 
     /// The program to run, and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD",
+        value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 

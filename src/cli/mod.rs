@@ -4,6 +4,8 @@ mod args;
 mod plan;
 #[cfg(test)]
 mod printed;
+#[cfg(test)]
+mod shipped;
 mod syscalls;
 
 use std::io::Write;

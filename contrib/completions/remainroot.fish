@@ -1,0 +1,59 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_remainroot_global_optspecs
+    string join \n rootfs= bind= workdir= env= clear-env user= userns= engine= h/help V/version
+end
+
+function __fish_remainroot_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_remainroot_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_remainroot_using_subcommand
+    set -l cmd (__fish_remainroot_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c remainroot -n "__fish_remainroot_needs_command" -l rootfs -d 'Run CMD with DIR as its root directory' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l bind -d 'Make SRC visible at DST (default: the same path); repeatable' -r
+complete -c remainroot -n "__fish_remainroot_needs_command" -l workdir -d 'Directory to start CMD in (default: the present one, or / with --rootfs)' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l env -d 'Set an environment variable; repeatable' -r
+complete -c remainroot -n "__fish_remainroot_needs_command" -l user -d 'The first identity: a name from the guest\'s passwd and group files, or a number' -r -f -a "(__fish_complete_users)"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l userns -d 'Which user namespace to run in' -r -f -a "auto\t'Keep the present namespace if this process is its root, else make one'
+new\t'Make one'
+keep\t'Stay in the present one'
+none\t'Use none at all, as fakeroot does: for hosts that forbid them'"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l engine -d 'What stops the guest to answer its system calls' -r -f -a "auto\t'The best that there is'
+ptrace\t'ptrace(2)'"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
+complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_needs_command" -s V -l version -d 'Print version'
+complete -c remainroot -n "__fish_remainroot_needs_command" -a "run" -d 'Run a program (the same as naming no subcommand)'
+complete -c remainroot -n "__fish_remainroot_needs_command" -a "syscalls" -d 'Print what becomes of each system call'
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l rootfs -d 'Run CMD with DIR as its root directory' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l bind -d 'Make SRC visible at DST (default: the same path); repeatable' -r
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l workdir -d 'Directory to start CMD in (default: the present one, or / with --rootfs)' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l env -d 'Set an environment variable; repeatable' -r
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l user -d 'The first identity: a name from the guest\'s passwd and group files, or a number' -r -f -a "(__fish_complete_users)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l userns -d 'Which user namespace to run in' -r -f -a "auto\t'Keep the present namespace if this process is its root, else make one'
+new\t'Make one'
+keep\t'Stay in the present one'
+none\t'Use none at all, as fakeroot does: for hosts that forbid them'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l engine -d 'What stops the guest to answer its system calls' -r -f -a "auto\t'The best that there is'
+ptrace\t'ptrace(2)'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -l format -d 'How to print it' -r -f -a "text\t'Aligned columns'
+json\t'An array of objects, one for each call'
+markdown\t'The text of docs/SYSCALLS.md'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -s h -l help -d 'Print help (see more with \'--help\')'
