@@ -189,3 +189,21 @@ pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
         Err(error) => Err(error.raw_os_error().unwrap_or(libc::EIO)),
     }
 }
+
+/// Lets this process have as many descriptors as it may give itself (the hard limit of RLIMIT_NOFILE), and says how
+/// many that are.
+pub fn raise_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads and writes one struct rlimit.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 {
+            return 0;
+        }
+        let wanted = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) == 0 {
+            wanted.rlim_cur
+        } else {
+            limit.rlim_cur
+        }
+    }
+}

@@ -71,6 +71,9 @@ pub(super) struct Run {
     pub proc: OwnedFd,
     /// The tracer's own root, to come back to.
     pub root: OwnedFd,
+    /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
+    /// which needs others to work with.
+    pub spare_handles: Cell<u64>,
     /// Ids of the mounts that hide placeholders behind the machine's own devices.
     pub covers: RefCell<BTreeSet<u64>>,
     /// Whether a call of an unknown ABI was reported already.
@@ -84,6 +87,20 @@ impl Run {
         let Some(slot) = tasks.get_mut(tid) else { return false };
         self.pins.borrow_mut().note_stop(tid, &mut slot.pin);
         true
+    }
+
+    /// A handle for borrowing a task's descriptors; `None` where the kernel has none, or too many are out.
+    pub fn lend_handle(&self, tid: i32) -> Option<OwnedFd> {
+        let spare = self.spare_handles.get().checked_sub(1)?;
+        let handle = fd::open_task(tid).ok()?;
+        self.spare_handles.set(spare);
+        Some(handle)
+    }
+
+    /// Takes such a handle back.
+    pub fn return_handle(&self, handle: OwnedFd) {
+        drop(handle);
+        self.spare_handles.set(self.spare_handles.get() + 1);
     }
 
     /// Gives a task its own CPUs back, if it was held beside the tracer.
@@ -105,6 +122,8 @@ impl Run {
             pins: RefCell::new(Pins::new()),
             proc,
             root,
+            // Half of the descriptors that we may have, which are more than the guest may: it was started already.
+            spare_handles: Cell::new(fd::raise_limit() / 2),
             covers: RefCell::default(),
             unknown_abi_told: Cell::new(false),
         }))

@@ -117,7 +117,7 @@ impl Tracee {
     /// One of its descriptors, as one of ours. `None` where the kernel does not lend them: an old one, or a container's
     /// filter. EBADF if it has no such descriptor.
     pub fn borrow_fd(&self, fd: i32) -> Option<Result<OwnedFd, Errno>> {
-        let handle = self.handle.get_or_init(|| fd::open_task(self.tid).ok()).as_ref()?;
+        let handle = self.handle.get_or_init(|| self.run.lend_handle(self.tid)).as_ref()?;
         match fd::borrow(handle.as_fd(), fd) {
             Err(libc::EBADF) => Some(Err(Errno::EBADF)),
             other => other.ok().map(Ok),
@@ -140,6 +140,14 @@ impl Tracee {
             }
         }
         Ok(None)
+    }
+}
+
+impl Drop for Tracee {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take().flatten() {
+            self.run.return_handle(handle);
+        }
     }
 }
 
