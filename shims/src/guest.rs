@@ -172,6 +172,13 @@ pub trait Guest {
     /// Replaces its virtual credentials (the kernel's `commit_creds`).
     fn set_cred(&self, cred: Rc<Cred>);
 
+    /// Whether the process counts as dumpable: `SUID_DUMP_*` of prctl(2), 0 to 2. Virtual, because an engine without
+    /// CAP_SYS_PTRACE cannot read the memory of a process that the kernel itself thinks undumpable.
+    fn dumpable(&self) -> u8;
+
+    /// Sets that, for all threads of the process.
+    fn set_dumpable(&self, value: u8);
+
     /// The virtual credentials of another task, by the pid or tid that the caller would name it by. ESRCH if there
     /// is none, or none of ours.
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno>;

@@ -1,6 +1,6 @@
 //! A guest for tests: some memory, credentials, one other task, and one program with a mode and an owner.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::ops::Range;
@@ -15,6 +15,7 @@ use crate::owner::{FileId, Inode, Record, Store, Time, World};
 pub struct Fake {
     abi: Abi,
     cred: RefCell<Rc<Cred>>,
+    dumpable: Cell<u8>,
     others: RefCell<HashMap<i32, Rc<Cred>>>,
     memory: RefCell<Vec<u8>>,
     /// The program of every exec.
@@ -54,6 +55,7 @@ impl Fake {
         Fake {
             abi,
             cred: RefCell::new(cred.into()),
+            dumpable: Cell::new(1),
             others: RefCell::default(),
             memory: RefCell::new(vec![0; Fake::END as usize]),
             program: Program { native: (0o100755, 0, 0), caps: None, mount_flags: 0 },
@@ -137,6 +139,14 @@ impl Guest for Fake {
         *self.cred.borrow_mut() = cred;
     }
 
+    fn dumpable(&self) -> u8 {
+        self.dumpable.get()
+    }
+
+    fn set_dumpable(&self, value: u8) {
+        self.dumpable.set(value);
+    }
+
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
         self.others.borrow().get(&pid).cloned().ok_or(Errno::ESRCH)
     }
@@ -146,7 +156,7 @@ impl Guest for Fake {
     }
 
     fn world(&self) -> World {
-        World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true }
+        World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true, reads_undumpable: true }
     }
 
     fn find(&self, _: &Place<'_>) -> Result<Box<dyn Node>, Errno> {

@@ -25,6 +25,8 @@ struct Standing {
     dac_override: bool,
     /// We hold CAP_SYS_ADMIN.
     sys_admin: bool,
+    /// We hold CAP_SYS_PTRACE.
+    sys_ptrace: bool,
 }
 
 impl Standing {
@@ -37,6 +39,7 @@ impl Standing {
             root: geteuid().is_root(),
             dac_override: holds(Capability::CAP_DAC_OVERRIDE),
             sys_admin: holds(Capability::CAP_SYS_ADMIN),
+            sys_ptrace: holds(Capability::CAP_SYS_PTRACE),
         }
     }
 }
@@ -87,7 +90,8 @@ pub fn enter(mode: UserNs, mounts: bool) -> Result<Inside, Trouble> {
             );
         }
         make_namespace().map_err(|(step, errno)| refused(&step, errno, mounts))?;
-        let world = World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true };
+        let world =
+            World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true, reads_undumpable: true };
         return Ok(Inside { world, set_no_new_privs: false });
     }
     if mounts {
@@ -98,6 +102,7 @@ pub fn enter(mode: UserNs, mounts: bool) -> Result<Inside, Trouble> {
         root_gid: getegid().as_raw(),
         overflows: !here.initial,
         dac_override: here.dac_override,
+        reads_undumpable: here.sys_ptrace,
     };
     Ok(Inside { world, set_no_new_privs: !here.sys_admin })
 }
@@ -213,7 +218,8 @@ fn cannot_mount(errno: Errno, here: Standing) -> Trouble {
 mod tests {
     use super::*;
 
-    const PODMAN: Standing = Standing { initial: false, root: true, dac_override: true, sys_admin: false };
+    const PODMAN: Standing =
+        Standing { initial: false, root: true, dac_override: true, sys_admin: false, sys_ptrace: false };
 
     #[test]
     fn auto_keeps_a_namespace_whose_root_we_are() {

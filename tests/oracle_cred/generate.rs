@@ -147,6 +147,8 @@ fn prctls() -> impl Strategy<Value = Op> {
     ];
     let noise = || prop_oneof![10 => Just(0u64), 1 => Just(1u64)];
     prop_oneof![
+        2 => Just(prctl(3, vec![])),
+        1 => (0u64..3).prop_map(|value| prctl(4, vec![value])),
         2 => (0u64..3).prop_map(|on| prctl(8, vec![on])),
         1 => noise().prop_map(|noise| prctl(7, vec![noise])),
         1 => cap().prop_map(|cap| prctl(23, vec![cap])),

@@ -20,11 +20,6 @@ pub fn known() -> Vec<Known> {
     let locking = HELPERS.iter().find(|helper| helper.name == "sgid-locking").expect("a helper of that name");
     vec![
         Known {
-            reason: "the kernel makes a task undumpable when its ids change; ours keeps the flag, because a tracer \
-                     without CAP_SYS_PTRACE could not read an undumpable guest",
-            sequence: vec![call("setuid", &[33]), call("prctl", &[3])],
-        },
-        Known {
             reason: "the kernel forgets the parent-death signal when ids change; ours does not tell it that they did",
             sequence: vec![
                 call("prctl", &[1, 10]),

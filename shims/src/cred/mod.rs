@@ -58,6 +58,13 @@ pub struct Cred {
 }
 
 impl Cred {
+    /// Whether a task that goes from `old` to these credentials may know what its new self should not show:
+    /// the test of `commit_creds` for whether the process stays dumpable.
+    pub fn raises_suspicion(&self, old: &Cred) -> bool {
+        let ids = |cred: &Cred| (cred.uid.effective, cred.gid.effective, cred.uid.fs, cred.gid.fs);
+        ids(self) != ids(old) || !old.caps.permitted.contains(self.caps.permitted)
+    }
+
     /// Root, as the kernel starts the first process: all ids 0, no supplementary groups, all capabilities.
     pub fn root() -> Cred {
         Cred::login(Uid::ROOT, Gid::ROOT, Vec::new())

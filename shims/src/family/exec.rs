@@ -2,6 +2,7 @@
 
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
+use super::{SUID_DUMP_DISABLE, SUID_DUMP_USER};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::{ExecFile, FileCaps};
 use crate::guest::{Answer, Dir, Guest, Node, Place, Trailing};
@@ -82,6 +83,10 @@ pub fn after_exec(guest: &dyn Guest) -> AuxIds {
         egid: cred.gid.effective,
         secure,
     };
+    // begin_new_exec looks at the old credentials, then commit_creds at what has changed.
+    let is_itself = old.uid.effective == old.uid.real && old.gid.effective == old.gid.real;
+    let dumpable = is_itself && !cred.raises_suspicion(&old);
+    guest.set_dumpable(if dumpable { SUID_DUMP_USER } else { SUID_DUMP_DISABLE });
     if cred != *old {
         guest.set_cred(cred.into());
     }

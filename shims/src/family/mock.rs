@@ -87,7 +87,8 @@ impl Store for Map {
 impl Mock {
     /// Virtual root with an empty file system.
     pub fn new() -> Mock {
-        let world = World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true };
+        let world =
+            World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true, reads_undumpable: true };
         let mock = Mock {
             tree: Tree::default(),
             fds: RefCell::default(),
@@ -278,6 +279,12 @@ impl Guest for Mock {
     fn set_cred(&self, cred: Rc<Cred>) {
         *self.cred.borrow_mut() = cred;
     }
+    fn dumpable(&self) -> u8 {
+        1
+    }
+
+    fn set_dumpable(&self, _: u8) {}
+
     fn cred_of(&self, _: i32) -> Result<Rc<Cred>, Errno> {
         Err(Errno::ESRCH)
     }

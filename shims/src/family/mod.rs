@@ -29,6 +29,12 @@ use crate::abi::{Call, Errno};
 use crate::cred::Cred;
 use crate::guest::{Answer, Guest};
 
+/// prctl(2): nobody but root may look into the process. What the machine's own root set `fs.suid_dumpable` to
+/// (0, unless it collects the core dumps of such processes) is not asked.
+const SUID_DUMP_DISABLE: u8 = 0;
+/// prctl(2): the process's own user may.
+const SUID_DUMP_USER: u8 = 1;
+
 /// Gives the task the credentials that a rule makes of its present ones, or the rule's error. Success is 0.
 fn change(guest: &dyn Guest, rule: impl FnOnce(&Cred) -> Result<Cred, Errno>) -> Answer {
     let old = guest.cred();
@@ -37,6 +43,9 @@ fn change(guest: &dyn Guest, rule: impl FnOnce(&Cred) -> Result<Cred, Errno>) ->
         Err(errno) => return Answer::Err(errno),
     };
     if new != *old {
+        if new.raises_suspicion(&old) {
+            guest.set_dumpable(SUID_DUMP_DISABLE);
+        }
         guest.set_cred(Rc::new(new));
     }
     Answer::Ret(0)

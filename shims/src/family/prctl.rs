@@ -2,18 +2,21 @@
 
 use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_IS_SET, PR_CAP_AMBIENT_LOWER,
-    PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_GET_KEEPCAPS, PR_GET_NO_NEW_PRIVS,
-    PR_GET_SECUREBITS, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, PR_SET_SECUREBITS,
+    PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_GET_DUMPABLE, PR_GET_KEEPCAPS,
+    PR_GET_NO_NEW_PRIVS, PR_GET_SECUREBITS, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
+    PR_SET_SECUREBITS,
 };
 
 use crate::abi::{Call, Errno};
 use crate::cred::SecureBits;
 use crate::guest::{Answer, Guest};
 
-use super::change;
+use super::{SUID_DUMP_DISABLE, SUID_DUMP_USER, change};
 
 /// The operations that [`prctl`] answers; the kernel answers all others.
 pub const OPERATIONS: &[u32] = &[
+    PR_GET_DUMPABLE,
+    PR_SET_DUMPABLE,
     PR_GET_KEEPCAPS,
     PR_SET_KEEPCAPS,
     PR_CAPBSET_READ,
@@ -29,6 +32,8 @@ pub const OPERATIONS: &[u32] = &[
 pub fn prctl(guest: &dyn Guest, call: &Call) -> Answer {
     let arg = call.word(1);
     match call.uint(0) {
+        PR_GET_DUMPABLE => Answer::Ret(guest.dumpable().into()),
+        PR_SET_DUMPABLE => set_dumpable(guest, arg),
         PR_GET_KEEPCAPS => yes_or_no(Ok(guest.cred().securebits.contains(SecureBits::KEEP_CAPS))),
         PR_SET_KEEPCAPS => change(guest, |cred| cred.set_keepcaps(arg)),
         PR_CAPBSET_READ => yes_or_no(guest.cred().bounding_has(arg)),
@@ -42,6 +47,15 @@ pub fn prctl(guest: &dyn Guest, call: &Call) -> Answer {
         PR_SET_NO_NEW_PRIVS => set_no_new_privs(guest),
         _ => Answer::Native,
     }
+}
+
+/// PR_SET_DUMPABLE. The kernel is told only where that does not hide the process from the engine.
+fn set_dumpable(guest: &dyn Guest, value: u64) -> Answer {
+    match u8::try_from(value) {
+        Ok(value @ (SUID_DUMP_DISABLE | SUID_DUMP_USER)) => guest.set_dumpable(value),
+        _ => return Answer::Err(Errno::EINVAL),
+    }
+    if guest.world().reads_undumpable { Answer::Native } else { Answer::Ret(0) }
 }
 
 fn yes_or_no(answer: Result<bool, Errno>) -> Answer {

@@ -106,7 +106,8 @@ mod tests {
     use crate::abi::makedev;
     use crate::owner::{FileId, Time};
 
-    const WORLD: World = World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true };
+    const WORLD: World =
+        World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true, reads_undumpable: true };
 
     fn inode(mode: u32) -> Inode {
         let ctime = Time { sec: 1, nsec: 0 };

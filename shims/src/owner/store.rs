@@ -89,6 +89,8 @@ pub struct World {
     pub overflows: bool,
     /// Whether the guest can read, write and search its own files whatever their mode (CAP_DAC_OVERRIDE).
     pub dac_override: bool,
+    /// Whether the engine can read the memory of processes that the kernel thinks undumpable (CAP_SYS_PTRACE).
+    pub reads_undumpable: bool,
 }
 
 impl World {

@@ -49,7 +49,7 @@ pub const RIGHTS: &[Row] = &[
     // Capabilities and exec: src/family/caps.rs, prctl.rs, exec.rs
     row!(capget, Full, x86_64: At(caps::capget), i386: At(caps::capget)),
     row!(capset, Full, x86_64: At(caps::capset), i386: At(caps::capset)),
-    row!(prctl, Partial("credentials as the kernel's; dumpable and parent-death signal outlive a change of ids"),
+    row!(prctl, Partial("credentials as the kernel's; the parent-death signal outlives a change of ids"),
         x86_64: At(prctl::prctl), i386: At(prctl::prctl), when: When::OneOf { arg: 0, values: prctl::OPERATIONS }),
     row!(execve, Partial("permission to execute is root's, also for dropped users; a script's interpreter with capabilities held back is executed without them"),
         x86_64: At(exec::execve), i386: At(exec::execve)),

@@ -34,6 +34,8 @@ pub(super) struct Tracee {
     /// Whether the task may see another root directory or other mounts than the tracer. Shared by tasks that may
     /// share a root (`CLONE_FS`), copied by fork. True where unsure: it only costs time.
     foreign_root: Rc<Cell<bool>>,
+    /// What prctl(PR_GET_DUMPABLE) says. Shared by threads.
+    dumpable: Rc<Cell<u8>>,
     /// For borrowing its descriptors; made when first needed, `None` where it cannot be had.
     handle: OnceCell<Option<OwnedFd>>,
 }
@@ -55,21 +57,30 @@ impl Tracee {
             cred: RefCell::new(Rc::new(cred)),
             mail: Cell::new(Mail::Empty),
             foreign_root: Rc::default(),
+            dumpable: Rc::new(Cell::new(1)),
             handle: OnceCell::new(),
         })
     }
 
     /// A task made by this one that may share its root directory, or this one under another tid.
     pub fn heir(&self, tid: i32) -> Rc<Tracee> {
-        self.copy(tid, OnceCell::new(), self.foreign_root.clone())
+        self.copy(tid, OnceCell::new(), self.foreign_root.clone(), self.dumpable.clone())
     }
 
     /// A task in a process of its own: what it does to its root is its own affair.
     pub fn forked(&self, tid: i32) -> Rc<Tracee> {
-        self.copy(tid, OnceCell::from(tid), Rc::new(Cell::new(self.foreign_root.get())))
+        let root = Rc::new(Cell::new(self.foreign_root.get()));
+        let dumpable = Rc::new(Cell::new(self.dumpable.get()));
+        self.copy(tid, OnceCell::from(tid), root, dumpable)
     }
 
-    fn copy(&self, tid: i32, process: OnceCell<i32>, foreign_root: Rc<Cell<bool>>) -> Rc<Tracee> {
+    fn copy(
+        &self,
+        tid: i32,
+        process: OnceCell<i32>,
+        foreign_root: Rc<Cell<bool>>,
+        dumpable: Rc<Cell<u8>>,
+    ) -> Rc<Tracee> {
         Rc::new(Tracee {
             run: self.run.clone(),
             tid,
@@ -78,6 +89,7 @@ impl Tracee {
             cred: RefCell::new(self.cred.borrow().clone()),
             mail: Cell::new(Mail::Empty),
             foreign_root,
+            dumpable,
             handle: OnceCell::new(),
         })
     }
@@ -192,6 +204,14 @@ impl Guest for Tracee {
 
     fn set_cred(&self, cred: Rc<Cred>) {
         self.cred.replace(cred);
+    }
+
+    fn dumpable(&self) -> u8 {
+        self.dumpable.get()
+    }
+
+    fn set_dumpable(&self, value: u8) {
+        self.dumpable.set(value);
     }
 
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
