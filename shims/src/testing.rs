@@ -195,6 +195,10 @@ impl Store for Fake {
         self.records.borrow_mut().remove(&inode.id.ino);
     }
 
+    fn unlinked(&self, inode: &Inode) {
+        self.forget(inode);
+    }
+
     fn directories_pass_on(&self) -> bool {
         false
     }
@@ -229,6 +233,7 @@ impl Node for Program {
             uid,
             gid,
             rdev: 0,
+            generation: None,
         })
     }
 

@@ -15,8 +15,8 @@ const RACY_NSEC: i64 = 20_000_000;
 
 /// Records in a hash map by device and inode number.
 ///
-/// The birth time of the inode that a record was made for is kept with it, and a lookup that finds another one there
-/// drops the record. Since stat buffers show no birth time, the ctime at which it was last compared is kept too:
+/// Birth time and generation of the inode that a record was made for are kept with it, and a lookup that finds others
+/// there drops the record. Since stat buffers show neither, the ctime at which it was last compared is kept too:
 /// while that has not moved, the inode cannot have been replaced ([`Store::suspect`]).
 pub struct Memory {
     entries: RefCell<AHashMap<FileId, Entry>>,
@@ -29,10 +29,20 @@ struct Entry {
     record: Record,
     /// Birth time of the inode.
     btime: Option<Time>,
+    /// Generation of the inode.
+    generation: Option<u64>,
     /// The ctime that vouches for it.
     seen: Option<Time>,
     /// Why it counts.
     traits: Counts,
+}
+
+impl Entry {
+    /// Whether it was made for this very inode. A generation counts where both have one.
+    fn is_of(&self, inode: &Inode) -> bool {
+        let generations = self.generation.zip(inode.generation);
+        self.btime == inode.btime && generations.is_none_or(|(then, now)| then == now)
+    }
 }
 
 /// How many records are of the kinds that calls must look out for.
@@ -41,11 +51,11 @@ struct Counts {
     devices: u32,
     passing_on: u32,
     with_xattrs: u32,
-    without_birth: u32,
+    ambiguous: u32,
 }
 
 impl Counts {
-    fn of(inode: &Inode, record: &Record) -> Counts {
+    fn of(inode: &Inode, record: &Record, ambiguous: bool) -> Counts {
         let mode = record.mode.map_or(inode.mode, u32::from);
         let sets_group = mode & S_ISGID != 0 && record.gid != Gid::ROOT;
         let default_acl = record.xattrs.contains_key(&b"system.posix_acl_default"[..]);
@@ -53,7 +63,7 @@ impl Counts {
             devices: record.device.is_some().into(),
             passing_on: (inode.mode & S_IFMT == S_IFDIR && (sets_group || default_acl)).into(),
             with_xattrs: (!record.xattrs.is_empty()).into(),
-            without_birth: inode.btime.is_none().into(),
+            ambiguous: ambiguous.into(),
         }
     }
 
@@ -61,14 +71,14 @@ impl Counts {
         self.devices += other.devices;
         self.passing_on += other.passing_on;
         self.with_xattrs += other.with_xattrs;
-        self.without_birth += other.without_birth;
+        self.ambiguous += other.ambiguous;
     }
 
     fn take(&mut self, other: Counts) {
         self.devices -= other.devices;
         self.passing_on -= other.passing_on;
         self.with_xattrs -= other.with_xattrs;
-        self.without_birth -= other.without_birth;
+        self.ambiguous -= other.ambiguous;
     }
 }
 
@@ -112,7 +122,7 @@ impl Store for Memory {
     fn get(&self, inode: &Inode) -> Option<Record> {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(&inode.id)?;
-        if entry.btime == inode.btime {
+        if entry.is_of(inode) {
             if entry.seen != Some(inode.ctime) {
                 entry.seen = self.vouching(inode.ctime);
             }
@@ -126,14 +136,18 @@ impl Store for Memory {
     fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool> {
         let entries = self.entries.borrow();
         let entry = entries.get(&id).ok_or(false)?;
-        // Without birth times there is nothing to compare: the number is all, and unlink forgets it.
-        if entry.btime.is_none() || entry.seen == Some(ctime) { Ok(entry.record.clone()) } else { Err(true) }
+        // Where there is nothing to compare, the number is all, and unlink forgets it.
+        let only_number = entry.btime.is_none() && entry.generation.is_none();
+        if only_number || entry.seen == Some(ctime) { Ok(entry.record.clone()) } else { Err(true) }
     }
 
     fn put(&self, inode: &Inode, record: Record) {
-        let traits = Counts::of(inode, &record);
+        // Without a generation, an inode that dies in the tick of its birth is not told from its successor.
+        let ambiguous = inode.generation.is_none() && inode.btime.and_then(|at| self.vouching(at)).is_none();
+        let traits = Counts::of(inode, &record, ambiguous);
         // The change that led here moves the ctime: the next lookup will see where to.
-        let entry = Entry { record, btime: inode.btime, seen: None, traits };
+        let Inode { btime, generation, .. } = *inode;
+        let entry = Entry { record, btime, generation, seen: None, traits };
         let old = self.entries.borrow_mut().insert(inode.id, entry);
         self.count(|counts| {
             if let Some(old) = old {
@@ -145,6 +159,13 @@ impl Store for Memory {
 
     fn forget(&self, inode: &Inode) {
         self.drop_entry(inode.id);
+    }
+
+    fn unlinked(&self, inode: &Inode) {
+        let forgets = |entry: &Entry| entry.traits.ambiguous > 0 || entry.traits.devices > 0;
+        if self.entries.borrow().get(&inode.id).is_some_and(forgets) {
+            self.drop_entry(inode.id);
+        }
     }
 
     fn directories_pass_on(&self) -> bool {
@@ -165,7 +186,7 @@ impl Store for Memory {
 
     fn awaits_unlink(&self) -> bool {
         let counts = self.counts.get();
-        counts.devices > 0 || counts.without_birth > 0
+        counts.devices > 0 || counts.ambiguous > 0
     }
 }
 
@@ -187,6 +208,7 @@ mod tests {
         Inode {
             id: FileId { dev: 1, ino },
             btime: btime.map(at),
+            generation: None,
             ctime: at(ctime),
             mode: 0o100644,
             nlink: 1,
@@ -213,16 +235,41 @@ mod tests {
     }
 
     #[test]
-    fn without_birth_times_unlink_forgets() {
+    fn ambiguous_times_unlink_forgets() {
         let store = store();
         let file = inode(5, None, 10);
         assert!(!store.awaits_unlink());
         store.put(&file, owned(33));
         assert!(store.awaits_unlink());
         assert_eq!(store.suspect(file.id, Time { sec: 99, nsec: 0 }), Ok(owned(33)));
-        store.forget(&file);
+        store.unlinked(&file);
         assert_eq!(store.get(&file), None);
         assert!(!store.awaits_unlink());
+    }
+
+    #[test]
+    fn an_inode_reused_within_a_tick_is_told_by_its_generation() {
+        let store = store();
+        let first = Inode { generation: Some(1), ..inode(5, Some(NOW), NOW) };
+        store.put(&first, owned(33));
+        assert!(!store.awaits_unlink());
+        store.unlinked(&first);
+        assert_eq!(store.get(&first), Some(owned(33)));
+        assert_eq!(store.get(&Inode { generation: Some(2), ..first }), None);
+    }
+
+    #[test]
+    fn without_generations_what_dies_young_is_forgotten() {
+        let store = store();
+        store.put(&inode(5, Some(10), 10), owned(33));
+        assert!(!store.awaits_unlink());
+        store.unlinked(&inode(5, Some(10), 10));
+        assert_eq!(store.get(&inode(5, Some(10), 10)), Some(owned(33)));
+        let young = inode(6, Some(NOW), NOW);
+        store.put(&young, owned(33));
+        assert!(store.awaits_unlink());
+        store.unlinked(&young);
+        assert_eq!(store.get(&young), None);
     }
 
     #[test]

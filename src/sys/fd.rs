@@ -54,6 +54,39 @@ pub fn statx(dir: RawFd, path: &CStr, flags: i32, mask: u32) -> Result<libc::sta
     Ok(buf)
 }
 
+/// `name_to_handle_at(fd, "", …)`: type and bytes of the handle by which the file's file system tells it from all that
+/// ever had its inode number. `None` where there are no handles, or where asking is forbidden.
+pub fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    const HEAD: usize = 8;
+    // struct file_handle: room for MAX_HANDLE_SZ, aligned as its integers are.
+    let mut handle = [0u64; (HEAD + 128) / 8];
+    let mut mount = 0i32;
+    // For file systems whose handles cannot be opened again, such as overlayfs (AT_HANDLE_FID, Linux 6.5).
+    const IDENTITY_ONLY: i32 = 0x200;
+    for flags in [0, IDENTITY_ONLY] {
+        handle[0] = 128;
+        // SAFETY: the path is NUL-terminated; the kernel writes at most the header and 128 bytes, and one integer.
+        let result = check(|| unsafe {
+            libc::syscall(
+                libc::SYS_name_to_handle_at,
+                fd.as_raw_fd(),
+                c"".as_ptr(),
+                handle.as_mut_ptr(),
+                &raw mut mount,
+                libc::AT_EMPTY_PATH | flags,
+            )
+        });
+        match result {
+            Ok(_) => break,
+            Err(libc::EOPNOTSUPP) if flags == 0 => {}
+            Err(_) => return None,
+        }
+    }
+    let length = (handle[0] & 0xFFFF_FFFF) as usize;
+    let bytes: Vec<u8> = handle.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    Some(bytes.get(4..HEAD + length)?.to_vec())
+}
+
 /// A descriptor of another process's, as one of ours for the same open file (`pidfd_getfd`, Linux 5.6).
 pub fn borrow(process: BorrowedFd<'_>, fd: RawFd) -> Result<OwnedFd> {
     // SAFETY: plain numbers.

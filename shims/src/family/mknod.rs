@@ -10,7 +10,7 @@ use linux_raw_sys::general::{AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG};
 
 use super::create::{self, Plan};
 use super::file::{Seen, Target};
-use crate::abi::{Call, Errno};
+use crate::abi::Call;
 use crate::cred::CapSet;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
 use crate::owner::{Device, PERMISSIONS, Record, harmless_device};
@@ -38,19 +38,15 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
         0 => return create::named(guest, dir, call.word(first), S_IFREG | mode).await,
         _ => return create::named(guest, dir, call.word(first), mode).await,
     };
-    let target = match Target::path_at(&*guest, Dir::from_raw(dir), call.word(first), Trailing::Keep) {
-        Ok(target) => target,
-        Err(errno) => return Answer::Err(errno),
-    };
+    // The kernel refuses devices to everyone here, after whatever else is wrong with the call.
+    if !guest.cred().capable(CapSet::MKNOD) {
+        return Answer::Native;
+    }
     let mut plan = Plan::new(&*guest, S_IFREG | mode & PERMISSIONS);
     plan.device = Some(device);
-    let parent = match plan.parent(&*guest, &target).and_then(|parent| parent.ok_or(Errno::ENOENT)) {
-        Ok(parent) => parent,
-        Err(errno) => return Answer::Err(errno),
-    };
-    if !guest.cred().capable(CapSet::MKNOD) {
-        return Answer::Err(refusal(&*guest, &target, &parent));
-    }
+    let target = Target::path_at(&*guest, Dir::from_raw(dir), call.word(first), Trailing::Keep);
+    let parent = target.and_then(|target| Ok((plan.parent(&*guest, &target)?, target)));
+    let Ok((Some(parent), target)) = parent else { return Answer::Native };
     let placeholder = call.with(first + 1, u64::from(S_IFREG | mode & PERMISSIONS));
     if host(&guest, Host::With(placeholder.args)).await.is_ok()
         && let Some(child) = create::record(&*guest, &plan, &parent, &target)
@@ -58,15 +54,6 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
         cover(&*guest, &target, &child);
     }
     Answer::Native
-}
-
-/// Why a device is not made without CAP_MKNOD: a name that is taken counts first.
-fn refusal(guest: &dyn Guest, target: &Target, parent: &Seen) -> Errno {
-    match guest.find(&target.place()) {
-        Ok(_) => Errno::EEXIST,
-        Err(Errno::ENOENT) => parent.denied(Errno::EPERM),
-        Err(errno) => errno,
-    }
 }
 
 /// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed, and shows the
@@ -81,7 +68,9 @@ pub(super) fn cover(guest: &dyn Guest, target: &Target, placeholder: &Seen) {
     if let Ok(mut cover) = Seen::find(guest, target)
         && cover.inode.id != placeholder.inode.id
     {
-        cover.save(guest, Record::owned(attr.uid, attr.gid), &attr);
+        let mut record = Record::owned(attr.uid, attr.gid);
+        record.xattrs = placeholder.edit().xattrs;
+        cover.save(guest, record, &attr);
     }
 }
 
@@ -122,12 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn without_the_capability_a_taken_name_counts_first() {
+    fn without_the_capability_the_kernel_refuses() {
         let mock = Rc::new(Mock::new());
         mock.be(user(1000, 1000, &[]));
-        assert_eq!(make(&mock, S_IFCHR, makedev(1, 3)), Answer::Err(Errno::EPERM));
-        mock.file("/dev", 0o100644);
-        assert_eq!(make(&mock, S_IFCHR, makedev(1, 3)), Answer::Err(Errno::EEXIST));
+        let made = call(&mock, &["/dev"], &[S_IFCHR.into(), makedev(1, 3)]);
+        assert_eq!(run(&mock, |guest| mknod(guest, made), |_, host| panic!("{host:?}")), Answer::Native);
     }
 
     #[test]

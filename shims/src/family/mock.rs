@@ -64,6 +64,9 @@ impl Store for Map {
     fn forget(&self, inode: &Inode) {
         self.0.borrow_mut().remove(&inode.id);
     }
+    fn unlinked(&self, inode: &Inode) {
+        self.forget(inode);
+    }
     fn directories_pass_on(&self) -> bool {
         self.any(|inode, record| {
             inode.mode & S_IFMT == linux_raw_sys::general::S_IFDIR
@@ -115,7 +118,17 @@ impl Mock {
         let ino = self.next.replace(self.next.get() + 1);
         let time = Time { sec: ino as i64, nsec: 0 };
         let id = FileId { dev: 1, ino };
-        let inode = Inode { id, btime: Some(time), ctime: time, mode, nlink: 1, uid: 0, gid: 0, rdev: 0 };
+        let inode = Inode {
+            id,
+            btime: Some(time),
+            generation: None,
+            ctime: time,
+            mode,
+            nlink: 1,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+        };
         let file = File { inode, xattrs: BTreeMap::new(), cover: None };
         self.tree.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(file)));
     }

@@ -1,8 +1,8 @@
 //! Calls that take names away or give new ones: unlink(2), rmdir(2), rename(2), link(2). `fs/namei.c`.
 //!
 //! The kernel does it all. But a placeholder that is covered with the machine's device is a mount point, which no
-//! namespace lets go of, so the cover is lifted first; and where no birth time tells a reused inode number, an inode
-//! whose last name went is forgotten.
+//! namespace lets go of, so the cover is lifted first; and where nothing tells a reused inode number, an inode whose
+//! last name went is forgotten.
 
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use super::file::{Seen, Target};
 use super::mknod;
 use crate::abi::Call;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
+use crate::owner::{Attr, PERMISSIONS};
 
 /// unlink(2), rmdir(2).
 pub async fn unlink(guest: Rc<dyn Guest>, call: Call) -> Answer {
@@ -54,10 +55,8 @@ async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)]) -> Answer {
     // Whether it worked or not, what matters is what is there afterwards.
     let _ = host(&guest, Host::Native).await;
     for seen in &recorded {
-        let is_device = seen.record.as_ref().is_some_and(|record| record.device.is_some());
-        let is_gone = seen.node.stat().is_ok_and(|inode| inode.nlink == 0);
-        if is_gone && (is_device || seen.inode.btime.is_none()) {
-            guest.store().forget(&seen.inode);
+        if seen.node.stat().is_ok_and(|inode| inode.nlink == 0) {
+            guest.store().unlinked(&seen.inode);
         }
     }
     if lifted {
@@ -70,13 +69,20 @@ async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)]) -> Answer {
     Answer::Native
 }
 
-/// What has this name, and whether a cover of ours had to be taken off it.
+/// What has this name, and whether a cover of ours had to be taken off it. What was done to the cover is then known of
+/// the placeholder.
 fn uncovered(guest: &dyn Guest, target: &Target) -> Option<(Seen, bool)> {
-    let seen = Seen::find(guest, target).ok()?;
-    if seen.inode.mode & S_IFMT == S_IFCHR && seen.node.uncover().is_ok() {
-        return Some((Seen::find(guest, target).ok()?, true));
+    let cover = Seen::find(guest, target).ok()?;
+    if cover.inode.mode & S_IFMT != S_IFCHR || cover.node.uncover().is_err() {
+        return Some((cover, false));
     }
-    Some((seen, false))
+    let mut placeholder = Seen::find(guest, target).ok()?;
+    let attr =
+        Attr { mode: placeholder.inode.mode & S_IFMT | cover.attr().mode & PERMISSIONS, ..cover.attr() };
+    let mut record = placeholder.edit();
+    record.xattrs = cover.edit().xattrs;
+    placeholder.save(guest, record, &attr);
+    Some((placeholder, true))
 }
 
 #[cfg(test)]

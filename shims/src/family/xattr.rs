@@ -16,7 +16,7 @@ use super::file::{Seen, Target};
 use crate::abi::{Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Guest, Trailing};
-use crate::owner::{CAPABILITY, XattrKind, check_capability, shown_capability};
+use crate::owner::{CAPABILITY, XattrKind, may_set_capability, shown_capability};
 
 /// A result, or nothing: the kernel's own answer will do.
 type Outcome = Result<Option<u64>, Errno>;
@@ -213,7 +213,7 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
         return acl::set(guest, &mut seen, kind, &name, &value).map(|()| Some(0));
     }
     if kind == XattrKind::Capability && !value.is_empty() {
-        check_capability(&value)?;
+        may_set_capability(&guest.cred(), &value)?;
     }
     let attr = seen.attr();
     kind.may_write(&guest.cred(), &attr)?;
@@ -317,6 +317,9 @@ fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, 
     }
     let attr = seen.attr();
     kind.may_write(&guest.cred(), &attr)?;
+    if name.to_bytes().ends_with(b".") {
+        return Err(Errno::EINVAL);
+    }
     let mut record = seen.edit();
     if record.xattrs.remove(name.to_bytes()).is_some() {
         seen.remove_native_xattr(&name)?;

@@ -111,7 +111,17 @@ mod tests {
 
     fn inode(mode: u32) -> Inode {
         let ctime = Time { sec: 1, nsec: 0 };
-        Inode { id: FileId { dev: 1, ino: 2 }, btime: None, ctime, mode, nlink: 1, uid: 0, gid: 0, rdev: 0 }
+        Inode {
+            id: FileId { dev: 1, ino: 2 },
+            btime: None,
+            generation: None,
+            ctime,
+            mode,
+            nlink: 1,
+            uid: 0,
+            gid: 0,
+            rdev: 0,
+        }
     }
 
     #[test]

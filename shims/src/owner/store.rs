@@ -28,8 +28,12 @@ pub struct FileId {
 pub struct Inode {
     /// Device and inode number.
     pub id: FileId,
-    /// Birth time, where the file system keeps one.
+    /// Birth time, where the file system keeps one. Two inodes that follow each other within a tick of the kernel's
+    /// clock have the same.
     pub btime: Option<Time>,
+    /// What the file system itself tells successive inodes of one number apart by (a digest of the file handle, which
+    /// holds `i_generation`), where it says so.
+    pub generation: Option<u64>,
     /// Time of the last change to the inode.
     pub ctime: Time,
     /// Type and mode bits (`st_mode`).
@@ -126,8 +130,12 @@ pub trait Store {
     /// Makes `record` what is known of `inode`.
     fn put(&self, inode: &Inode, record: Record);
 
-    /// Forgets what is known of `inode`: its last link is gone.
+    /// Forgets what is known of `inode`: there is nothing to say of it any more.
     fn forget(&self, inode: &Inode);
+
+    /// The last link of `inode` is gone. Forgets it if another inode could be taken for it; otherwise it may still be
+    /// open, and keeps its owner.
+    fn unlinked(&self, inode: &Inode);
 
     /// Whether any directory may hand a group other than root's to files made in it (set-group-ID, gid not 0), or
     /// carries a default ACL of ours. As long as there is none, a file made by root needs no attention.
@@ -142,7 +150,7 @@ pub trait Store {
     /// Whether any record holds extended attributes.
     fn has_xattrs(&self) -> bool;
 
-    /// Whether [`Store::forget`] must be called when the last link of an inode goes: for devices, and on file
-    /// systems without birth times, where nothing else tells a reused number.
+    /// Whether there is anything that [`Store::unlinked`] would forget: devices, and inodes that neither birth time nor
+    /// generation surely tell from their successors.
     fn awaits_unlink(&self) -> bool;
 }

@@ -73,14 +73,18 @@ const REVISION_MASK: u32 = 0xFF00_0000;
 const REVISION_2: u32 = 0x0200_0000;
 const REVISION_3: u32 = 0x0300_0000;
 
-/// Whether a value has the form of file capabilities, version 2 or 3 (`validheader`; version 3 with a root id).
-/// EINVAL.
-pub fn check_capability(value: &[u8]) -> Result<(), Errno> {
-    match (revision(value), value.len()) {
-        (Some(REVISION_2), 20) => Ok(()),
-        (Some(REVISION_3), 24) if value[20..] != [0xFF; 4] => Ok(()),
-        _ => Err(Errno::EINVAL),
+/// Whether a task may set file capabilities to a value (`cap_convert_nscap`): it must have the form of version 2 or 3
+/// (EINVAL), the task CAP_SETFCAP (EPERM), and version 3 a root id (EINVAL), in this order.
+pub fn may_set_capability(cred: &Cred, value: &[u8]) -> Result<(), Errno> {
+    let root_id = match (revision(value), value.len()) {
+        (Some(REVISION_2), 20) => &[0; 4],
+        (Some(REVISION_3), 24) => &value[20..],
+        _ => return Err(Errno::EINVAL),
+    };
+    if !cred.capable(CapSet::SETFCAP) {
+        return Err(Errno::EPERM);
     }
+    if root_id == [0xFF; 4] { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 /// What root of the machine reads back (`cap_inode_getsecurity`): version 3 for its own root id is shown as version 2.
@@ -123,14 +127,16 @@ mod tests {
         two[3] = 2;
         let mut three = [0; 24];
         three[3] = 3;
-        assert_eq!((check_capability(&two), check_capability(&three)), (Ok(()), Ok(())));
-        assert_eq!(check_capability(&two[..12]), Err(Errno::EINVAL));
-        assert_eq!(check_capability(&[]), Err(Errno::EINVAL));
+        let (root, owner) = (user(0, 0, &[]), user(1000, 1000, &[]));
+        assert_eq!((may_set_capability(&root, &two), may_set_capability(&root, &three)), (Ok(()), Ok(())));
+        assert_eq!(may_set_capability(&owner, &two[..12]), Err(Errno::EINVAL));
+        assert_eq!(may_set_capability(&owner, &two), Err(Errno::EPERM));
         assert_eq!(shown_capability(&two), two);
         assert_eq!(shown_capability(&three), two);
         three[20] = 5;
         assert_eq!(shown_capability(&three), three);
         three[20..].fill(0xFF);
-        assert_eq!(check_capability(&three), Err(Errno::EINVAL));
+        assert_eq!(may_set_capability(&root, &three), Err(Errno::EINVAL));
+        assert_eq!(may_set_capability(&owner, &three), Err(Errno::EPERM));
     }
 }

@@ -201,6 +201,7 @@ impl Node for Held {
         let time = |at: libc::statx_timestamp| Time { sec: at.tv_sec, nsec: at.tv_nsec };
         Ok(Inode {
             id: FileId { dev: libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino },
+            generation: fd::file_handle(self.fd.as_fd()).map(|handle| digest(&handle)),
             btime: (stat.stx_mask & libc::STATX_BTIME != 0).then(|| time(stat.stx_btime)),
             ctime: time(stat.stx_ctime),
             mode: stat.stx_mode.into(),
@@ -262,6 +263,13 @@ impl Node for Held {
     fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno> {
         mount::bind_tree(path, &self.name()?).map_err(Errno::new)
     }
+}
+
+/// The FNV-1a hash of a file handle: the same in every run.
+fn digest(handle: &[u8]) -> u64 {
+    handle
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// The id of the mount that a descriptor is on (Linux 5.8).
