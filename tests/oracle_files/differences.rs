@@ -1,0 +1,54 @@
+//! Sequences that are known to differ, each with the reason, and sequences that must not.
+
+/// Why, and the operations that show it.
+pub const KNOWN: &[(&str, &str)] = &[
+    (
+        "a write is not seen, so it does not take a file's capabilities away",
+        "0 create a 0 0755\n\
+         0 setxattr a 0 security.capability 0100000200040000000000000000000000000000 0\n\
+         0 write a\n",
+    ),
+    (
+        "a write is not seen, so one by a user does not take set-id bits away",
+        "1 create a 0 04755\n1 write a\n1 stat a 1\n",
+    ),
+    (
+        "the kernel lets the tracer's user in where it would refuse the virtual one",
+        "0 create a 0 0600\n1 read a\n",
+    ),
+    (
+        "while nothing is recorded, nobody reads names of attributes, not even to find one without an end",
+        "0 getxattr a 0 trusted. 0\n0 create a 0 0644\n0 getxattr a 0 trusted. 0\n",
+    ),
+    (
+        "all covers of one device are one inode",
+        "0 mknod a 0020666 0x103\n0 mknod b 0020666 0x103\n0 chown a 0 33 33\n0 stat b 1\n",
+    ),
+    (
+        "the group of a file made through a dangling link is that of the link's directory",
+        "0 mkdir d 0777\n0 chown d 0 50 50\n0 chmod d 0 02777\n0 symlink d/l ../f\n0 create d/l 0 0644\n",
+    ),
+];
+
+/// What it is about, and the operations.
+pub const FIXED: &[(&str, &str)] = &[
+    (
+        "debootstrap makes devices, and looks whether null swallows what is written to it",
+        "0 mkdir dev 0755\n0 mknod dev/null 0020666 0x103\n0 chmod dev/null 0 0666\n0 write dev/null\n0 read dev/null\n\
+         0 mknod dev/zero 0020666 0x105\n0 read dev/zero\n0 ls dev\n0 rename dev/null dev/n\n0 read dev/n\n\
+         0 unlink dev/n\n0 unlink dev/zero\n0 rmdir dev\n",
+    ),
+    (
+        "tar gives files to their owners, then sets their modes",
+        "0 create a 1 0600\n0 chown a 6 33 50\n0 chmod a 0 04755\n0 symlink l a\n0 chown l 5 33 33\n0 stat l 1\n",
+    ),
+    (
+        "a file keeps its owner under a new name",
+        "2 create a 0 0644\n0 link a b\n0 unlink a\n0 rename b c\n0 create a 0 0644\n",
+    ),
+    (
+        "directories hand their group down",
+        "0 mkdir d 0777\n0 chown d 0 0 50\n0 chmod d 0 02777\n0 mkdir d/e 0777\n0 create d/e/f 0 0644\n0 chmod d 0 0777\n\
+         0 create d/g 0 0644\n",
+    ),
+];

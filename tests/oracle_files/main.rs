@@ -1,0 +1,222 @@
+//! Files against the kernel: generated sequences of operations by several users, run natively as real root and by
+//! remainroot as an unprivileged user. Both must print the same: results, errnos, owners, modes, devices, attributes.
+//! A difference is shrunk to the shortest sequence that shows it.
+//!
+//! `REMAINROOT_ORACLE_CASES` sets the number of sequences of each test, `REMAINROOT_ORACLE_SEED` (a number that a
+//! failing run prints) repeats a run.
+
+mod differences;
+mod generate;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::cell::Cell;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use generate::Op;
+use support::{Lab, Machine, can_compile, is_root, skipped};
+
+/// Sequences of one start of the guest program.
+const BATCH: usize = 50;
+
+/// Seconds after which a start counts as hung.
+const PATIENCE: &str = "120";
+
+/// The guest program, built, and a way to run it in both worlds.
+struct Bench {
+    lab: Lab,
+    guest: PathBuf,
+    starts: Cell<u32>,
+}
+
+/// What one world printed.
+type Printed = Vec<String>;
+
+impl Bench {
+    /// `None` if this machine cannot, which has been said.
+    fn new(test: &str, machine: Machine) -> Option<Bench> {
+        if !is_root() {
+            skipped(test, "the kernel's half of the comparison needs real root");
+            return None;
+        }
+        if !can_compile(test, machine) {
+            return None;
+        }
+        let lab = Lab::new();
+        let guest = lab.guest("files", machine);
+        Some(Bench { lab, guest, starts: Cell::new(0) })
+    }
+
+    /// Runs a script in a new directory of the world's. What a hung or failed start printed stands, with how it ended.
+    fn run(&self, mut command: Command, world: &str, script: &str) -> String {
+        let name = format!("{world}{}", self.starts.replace(self.starts.get() + 1));
+        let home = if world == "native" {
+            let home = self.lab.path().join(&name);
+            fs::create_dir(&home).expect("a new directory");
+            home
+        } else {
+            self.lab.home(&name)
+        };
+        let input = self.lab.path().join(format!("{name}.script"));
+        fs::write(&input, script).expect("a script");
+        command.current_dir(&home).stdin(fs::File::open(&input).expect("the script")).stderr(Stdio::piped());
+        let output = command.output().expect("timeout runs");
+        fs::remove_dir_all(&home).expect("the directory goes");
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            assert_ne!(
+                world, "native",
+                "the guest program failed natively: {}, script:\n{script}",
+                output.status
+            );
+            text += &format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        text
+    }
+
+    /// What the kernel and remainroot print.
+    fn both(&self, script: &str) -> (String, String) {
+        let mut native = Command::new("timeout");
+        native.args(["--kill-after=5", PATIENCE]).arg(&self.guest);
+        let mut ours = self.lab.unprivileged("timeout");
+        ours.args(["--kill-after=5", PATIENCE]).arg(self.lab.remainroot()).arg("--").arg(&self.guest);
+        (self.run(native, "native", script), self.run(ours, "ours", script))
+    }
+}
+
+/// The lines of each sequence.
+fn split(text: &str) -> Vec<Printed> {
+    text.split_inclusive("E\n").map(|part| part.lines().map(str::to_owned).collect()).collect()
+}
+
+/// The first line in which the two differ, beside what led there.
+fn difference(script: &str, native: &Printed, ours: &Printed) -> Option<String> {
+    let n = (0..native.len().max(ours.len())).find(|&n| native.get(n) != ours.get(n))?;
+    let steps: Vec<&str> = script.lines().collect();
+    let mark = |step: usize| if step == n.min(steps.len() - 1) { ">" } else { " " };
+    let mut text: String =
+        steps.iter().enumerate().map(|(step, line)| format!("  {} {line}\n", mark(step))).collect();
+    let show = |lines: &Printed| lines.get(n).map_or("nothing", |line| line).to_owned();
+    text += &format!("kernel:     {}\nremainroot: {}\n", show(native), show(ours));
+    Some(text)
+}
+
+/// Runs one sequence in both worlds.
+fn differs(bench: &Bench, script: &str) -> Option<String> {
+    let (native, ours) = bench.both(script);
+    difference(
+        script,
+        &native.lines().map(str::to_owned).collect(),
+        &ours.lines().map(str::to_owned).collect(),
+    )
+}
+
+/// The shortest sequence like this one that differs: proptest's simplest values, then every operation left out that
+/// can be.
+fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> String {
+    let test = |ops: &[Op]| differs(bench, &generate::script(ops));
+    let mut worst = tree.current();
+    let Some(mut text) = test(&worst) else {
+        return format!("{}(alone it did not differ again)\n", generate::script(&worst));
+    };
+    let mut goes_on = tree.simplify();
+    for _ in 0..200 {
+        if !goes_on {
+            break;
+        }
+        let candidate = tree.current();
+        goes_on = match test(&candidate) {
+            Some(difference) => {
+                (worst, text) = (candidate, difference);
+                tree.simplify()
+            }
+            None => tree.complicate(),
+        };
+    }
+    for n in (0..worst.len()).rev() {
+        let mut shorter = worst.clone();
+        shorter.remove(n);
+        if let Some(difference) = test(&shorter) {
+            (worst, text) = (shorter, difference);
+        }
+    }
+    text
+}
+
+fn from_env(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
+}
+
+/// Generated sequences agree.
+fn agree(test: &str, machine: Machine) {
+    let Some(bench) = Bench::new(test, machine) else { return };
+    let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(1000) as usize;
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let seed = from_env("REMAINROOT_ORACLE_SEED").unwrap_or(clock);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = generate::sequences();
+
+    let mut done = 0;
+    while done < cases {
+        let count = BATCH.min(cases - done);
+        let new = |_| strategy.new_tree(&mut runner).expect("the strategy filters nothing");
+        let trees: Vec<_> = (0..count).map(new).collect();
+        let scripts: Vec<String> = trees.iter().map(|tree| generate::script(&tree.current())).collect();
+        let (native, ours) = bench.both(&scripts.concat());
+        let (native, ours) = (split(&native), split(&ours));
+        let nothing = Printed::new();
+        for (n, (tree, script)) in trees.into_iter().zip(&scripts).enumerate() {
+            let (native, ours) = (native.get(n).unwrap_or(&nothing), ours.get(n).unwrap_or(&nothing));
+            if let Some(first) = difference(script, native, ours) {
+                let text = shrink(&bench, tree);
+                panic!("files differ (REMAINROOT_ORACLE_SEED={seed}):\n{text}\nat first sight:\n{first}");
+            }
+        }
+        done += count;
+    }
+    eprintln!("{test}: {done} sequences agree (REMAINROOT_ORACLE_SEED={seed})");
+}
+
+#[test]
+fn files_agree_with_the_kernel_on_x86_64() {
+    agree("files_agree_with_the_kernel_on_x86_64", Machine::X86_64);
+}
+
+#[test]
+fn files_agree_with_the_kernel_on_i386() {
+    agree("files_agree_with_the_kernel_on_i386", Machine::I386);
+}
+
+/// A listed difference that is none any more must be struck off the list.
+#[test]
+fn known_differences_still_differ() {
+    let Some(bench) = Bench::new("known_differences_still_differ", Machine::X86_64) else { return };
+    for (why, ops) in differences::KNOWN {
+        let script = format!("S\n{ops}E\n");
+        assert!(differs(&bench, &script).is_some(), "this agrees now, so it need not be listed: {why}");
+    }
+}
+
+/// What programs rely on, once each.
+#[test]
+fn fixed_sequences_agree() {
+    for machine in [Machine::X86_64, Machine::I386] {
+        let Some(bench) = Bench::new("fixed_sequences_agree", machine) else { continue };
+        for (what, ops) in differences::FIXED {
+            if let Some(difference) = differs(&bench, &format!("S\n{ops}E\n")) {
+                panic!("{what} ({machine:?}):\n{difference}");
+            }
+        }
+    }
+}
