@@ -46,7 +46,7 @@ passed! {
         ioctl file_getattr file_setattr
     ];
     "quotas are the machine's, by real ids: EPERM": both [quotactl quotactl_fd];
-    "mounts that a user namespace may make; none without a namespace": both [
+    "mounts that a user namespace may make, also by a task that has dropped root; none without a namespace": both [
         umount2 fsconfig fsmount fspick open_tree open_tree_attr move_mount mount_setattr statmount listmount
     ] i386 [umount];
 }
@@ -86,7 +86,7 @@ passed! {
         landlock_create_ruleset landlock_add_rule landlock_restrict_self
         lsm_get_self_attr lsm_set_self_attr lsm_list_modules
     ];
-    "hostnames of a UTS namespace that is the guest's own: EPERM elsewhere": both [sethostname setdomainname];
+    "hostnames of a UTS namespace that is the guest's own, also by a task that has dropped root: EPERM elsewhere": both [sethostname setdomainname];
 }
 
 passed! {

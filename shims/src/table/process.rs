@@ -8,6 +8,9 @@ use super::Support::{Full, Partial, Refused};
 use super::{Entry, Row, When};
 use crate::family::{process, sched, view};
 
+const DROPPED: &str = "not refused to a task that has dropped the capability for it";
+const NESTED: &str = "as chroot; nested user namespaces see the virtual ids of the outer one";
+
 /// What a path means to a task, and on which CPUs it runs.
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
@@ -17,10 +20,10 @@ pub const ROWS: &[Row] = &[
     row!(clone3, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone3), i386: coroutine!(process::clone3)),
 
     // What a path means, and CPUs: src/family/view.rs, sched.rs
-    row!(chroot, Full, x86_64: At(view::changes_root), i386: At(view::changes_root)),
-    row!(pivot_root, Full, x86_64: At(view::changes_root), i386: At(view::changes_root)),
-    row!(unshare, Partial("nested user namespaces see the virtual ids of the outer one"), x86_64: At(view::changes_root), i386: At(view::changes_root)),
-    row!(setns, Partial("as unshare"), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(chroot, Partial(DROPPED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(pivot_root, Partial(DROPPED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(unshare, Partial(NESTED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(setns, Partial(NESTED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
     row!(sched_getaffinity, Full, x86_64: At(sched::affinity), i386: At(sched::affinity)),
     row!(io_uring_setup, Refused(Errno::ENOSYS, "its operations pass no filter; programs fall back to plain calls"),
         x86_64: Refuse(Errno::ENOSYS), i386: Refuse(Errno::ENOSYS)),

@@ -1,0 +1,248 @@
+/* What a path means: other roots, other mounts, and the rarer ways to make, name and run files. Prints results, errnos
+ * and owners, which must be those of real root. Starts in an empty directory of its own, which root owns. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#ifdef __i386__
+#define SET(call) SYS_##call##32
+#else
+#define SET(call) SYS_##call
+#endif
+#ifndef SYS_fsopen
+#define SYS_fsopen 430
+#endif
+
+static const char *self;
+
+/* A result, and the error if it is one. */
+static void say(const char *what, long result)
+{
+	printf("%s: %s%s\n", what, result < 0 ? "" : "done", result < 0 ? strerrorname_np(errno) : "");
+}
+
+/* Type, mode and owner. */
+static void show(const char *path)
+{
+	struct stat s;
+	if (lstat(path, &s) < 0)
+		printf("  %s: %s\n", path, strerrorname_np(errno));
+	else
+		printf("  %s: %o %u:%u\n", path, s.st_mode, s.st_uid, s.st_gid);
+}
+
+static void make(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+	if (fd < 0)
+		perror(path);
+	close(fd);
+}
+
+/* Mounts of its own that nobody outside sees. */
+static void private_mounts(void)
+{
+	say("unshare", syscall(SYS_unshare, CLONE_NEWNS));
+	say("private", mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+}
+
+static void by_chroot(void)
+{
+	mkdir("root", 0755);
+	mkdir("root/in", 0755);
+	say("chroot", syscall(SYS_chroot, "root"));
+	say("chdir", chdir("/"));
+	make("/in/file");
+	say("chown", chown("/in/file", 33, 34));
+	show("/in/file");
+	show("in/file");
+	say("mknod", mknod("/in/null", S_IFCHR | 0666, 1 << 8 | 3));
+	show("/in/null");
+	symlink("/in/file", "/link");
+	say("lchown", lchown("/link", 5, 6));
+	say("chown through the link", chown("/link", 7, 8));
+	show("/link");
+	show("/in/file");
+	say("chroot to nowhere", syscall(SYS_chroot, "/nowhere"));
+	say("setuid", syscall(SET(setuid), 33));
+	say("chroot without rights", syscall(SYS_chroot, "/in"));
+}
+
+static void by_pivot_root(void)
+{
+	private_mounts();
+	mkdir("new", 0755);
+	say("mount", syscall(SYS_mount, "none", "new", "tmpfs", 0, "mode=755"));
+	say("chdir", chdir("new"));
+	mkdir("proc", 0555);
+	say("proc", syscall(SYS_mount, "none", "proc", "proc", 0, NULL));
+	say("pivot_root", syscall(SYS_pivot_root, ".", "."));
+	say("umount", umount2(".", MNT_DETACH));
+	make("/file");
+	say("chown", chown("/file", 33, 34));
+	show("/file");
+	struct stat s;
+	say("proc is there", stat("/proc/self/status", &s));
+}
+
+static void by_setns(void)
+{
+	int before = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	char *home = get_current_dir_name();
+	private_mounts();
+	mkdir("over", 0755);
+	make("over/below");
+	chown("over/below", 1, 2);
+	say("mount", syscall(SYS_mount, "none", "over", "tmpfs", 0, "mode=755"));
+	make("over/above");
+	chown("over/above", 3, 4);
+	show("over/above");
+	show("over/below");
+	say("setns", syscall(SYS_setns, before, CLONE_NEWNS));
+	say("chdir", chdir(home));
+	show("over/above");
+	show("over/below");
+	free(home);
+}
+
+static void rare_names(void)
+{
+	umask(022);
+	mkdir("dir", 0755);
+	say("chown", chown("dir", 33, 34));
+	say("setgid", syscall(SET(setgid), 34));
+	say("setuid", syscall(SET(setuid), 33));
+	say("creat", syscall(SYS_creat, "dir/made", 0664));
+	show("dir/made");
+	say("symlinkat", syscall(SYS_symlinkat, "made", AT_FDCWD, "dir/link"));
+	show("dir/link");
+	say("renameat", syscall(SYS_renameat, AT_FDCWD, "dir/made", AT_FDCWD, "dir/moved"));
+	show("dir/made");
+	show("dir/moved");
+}
+
+static void listed_attributes(void)
+{
+	make("file");
+	int fd = open("file", O_RDONLY);
+	char list[256];
+	say("fsetxattr", fsetxattr(fd, "trusted.remainroot", "x", 1, 0));
+	long length = syscall(SYS_flistxattr, fd, list, sizeof list);
+	say("flistxattr", length);
+	for (long at = 0; at < length; at += strlen(list + at) + 1)
+		if (!strncmp(list + at, "trusted.", 8))
+			printf("  %s\n", list + at);
+	say("too short", syscall(SYS_flistxattr, fd, list, 3));
+}
+
+/* The stat calls of old give up where an inode number needs more than 16 bits. */
+static void old_stats(void)
+{
+#ifdef __i386__
+	struct { unsigned short dev, ino, mode, nlink, uid, gid, rdev; unsigned long size, times[3]; } s = { 0 };
+	private_mounts();
+	mkdir("small", 0755);
+	say("mount", syscall(SYS_mount, "none", "small", "tmpfs", 0, "mode=755"));
+	make("small/file");
+	say("chown", chown("small/file", 70000, 34));
+	say("oldstat", syscall(SYS_oldstat, "small/file", &s));
+	printf("  %o %u:%u\n", s.mode, s.uid, s.gid);
+	memset(&s, 0, sizeof s);
+	say("oldfstat", syscall(SYS_oldfstat, open("small/file", O_RDONLY), &s));
+	printf("  %o %u:%u\n", s.mode, s.uid, s.gid);
+#endif
+}
+
+/* A set-user-ID program run by its descriptor. */
+static void run_by_descriptor(void)
+{
+	char *const arguments[] = { "places", "ids", NULL }, *const none[] = { NULL };
+	char command[4200];
+	snprintf(command, sizeof command, "cp '%s' program", self);
+	if (system(command) != 0)
+		puts("no copy");
+	say("chown", chown("program", 5, 6));
+	say("chmod", chmod("program", 06755));
+	int fd = open("program", O_PATH | O_CLOEXEC);
+	say("setgid", syscall(SET(setgid), 34));
+	say("setuid", syscall(SET(setuid), 33));
+	fflush(stdout);
+	syscall(SYS_execveat, fd, "", arguments, none, AT_EMPTY_PATH);
+	say("execveat", -1);
+}
+
+static int ids(void)
+{
+	uid_t u[3];
+	gid_t g[3];
+	getresuid(u, u + 1, u + 2);
+	getresgid(g, g + 1, g + 2);
+	printf("  %u %u %u, %u %u %u\n", u[0], u[1], u[2], g[0], g[1], g[2]);
+	return 0;
+}
+
+static void own_processors(void)
+{
+	cpu_set_t all, one, now;
+	int first = 0;
+	sched_getaffinity(0, sizeof all, &all);
+	while (!CPU_ISSET(first, &all))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	say("sched_setaffinity", syscall(SYS_sched_setaffinity, 0, sizeof one, &one));
+	for (int i = 0; i < 100; i++)
+		syscall(SET(getuid));
+	sched_getaffinity(0, sizeof now, &now);
+	printf("  %s\n", CPU_EQUAL(&one, &now) ? "as set" : "others");
+}
+
+static void new_filesystems(void)
+{
+	private_mounts();
+	say("fsopen", syscall(SYS_fsopen, "tmpfs", 0));
+	say("unknown", syscall(SYS_fsopen, "nothing-like-this", 0));
+	say("setuid", syscall(SET(setuid), 33));
+	say("fsopen without rights", syscall(SYS_fsopen, "tmpfs", 0));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct { const char *name; void (*run)(void); } parts[] = {
+		{ "chroot", by_chroot }, { "pivot_root", by_pivot_root }, { "setns", by_setns },
+		{ "names", rare_names }, { "attributes", listed_attributes }, { "old stats", old_stats },
+		{ "execveat", run_by_descriptor }, { "processors", own_processors }, { "fsopen", new_filesystems },
+	};
+	if (argc == 2 && !strcmp(argv[1], "ids"))
+		return ids();
+	self = argv[0];
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		printf("%s\n", parts[i].name);
+		fflush(stdout);
+		char home[] = "placesXXXXXX";
+		pid_t pid = fork();
+		if (pid == 0) {
+			if (!mkdtemp(home) || chmod(home, 0755) < 0 || chdir(home) < 0)
+				return 1;
+			parts[i].run();
+			fflush(stdout);
+			_exit(0);
+		}
+		int status;
+		waitpid(pid, &status, 0);
+		printf("  status %d\n", status);
+	}
+	return 0;
+}
