@@ -98,7 +98,9 @@ fn markdown() -> String {
         "<!-- Printed by `remainroot syscalls --format markdown`. -->\n\n\
          # System calls\n\n\
          *full*: as the kernel treats real root. *partial*: so, but for what the note says. *passed*: the kernel is \
-         asked, and the note says what its answer is worth. *refused*: not available.\n\n",
+         asked, and the note says what its answer is worth. *refused*: not available.\n\n\
+         Of every call with a path: whether the way there may be searched is the kernel's decision, by real ids. A task \
+         that has dropped root may come further than its virtual ids would let it.\n\n",
     );
     out += &families();
     out += "\n## Every call\n";

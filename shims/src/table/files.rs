@@ -38,7 +38,11 @@ pub const OWNERS: &[Row] = &[
     row!(oldfstat, Full, i386: coroutine!(stat::oldfstat)),
 ];
 
-const LINKS: Support = Partial("a file made through a dangling link gets its group by the link's directory");
+const ACCESS: Support =
+    Partial("permissions of directories are checked for the real owner, also where a task has dropped root");
+const LINKS: Support = Partial(
+    "permissions as with mkdir; a file made through a dangling link gets its group by the link's directory",
+);
 const DEVICES: Support =
     Partial("null, zero, full, random, urandom and tty open; others are empty placeholders");
 const OPEN: When = When::AnyBit { arg: 1, mask: create::MAKES };
@@ -52,10 +56,10 @@ pub const CREATION: &[Row] = &[
     row!(openat, LINKS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), when: OPENAT),
     row!(openat2, LINKS, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
     row!(creat, LINKS, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat)),
-    row!(mkdir, Full, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir)),
-    row!(mkdirat, Full, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat)),
-    row!(symlink, Full, x86_64: coroutine!(create::symlink), i386: coroutine!(create::symlink)),
-    row!(symlinkat, Full, x86_64: coroutine!(create::symlinkat), i386: coroutine!(create::symlinkat)),
+    row!(mkdir, ACCESS, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir)),
+    row!(mkdirat, ACCESS, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat)),
+    row!(symlink, ACCESS, x86_64: coroutine!(create::symlink), i386: coroutine!(create::symlink)),
+    row!(symlinkat, ACCESS, x86_64: coroutine!(create::symlinkat), i386: coroutine!(create::symlinkat)),
     row!(mknod, DEVICES, x86_64: coroutine!(mknod::mknod), i386: coroutine!(mknod::mknod)),
     row!(mknodat, DEVICES, x86_64: coroutine!(mknod::mknodat), i386: coroutine!(mknod::mknodat)),
 ];
@@ -66,14 +70,14 @@ const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs
 #[rustfmt::skip]
 pub const NAMES: &[Row] = &[
     // src/family/unlink.rs, dirent.rs, mount.rs
-    row!(unlink, Full, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
-    row!(unlinkat, Full, x86_64: coroutine!(unlink::unlinkat), i386: coroutine!(unlink::unlinkat)),
-    row!(rmdir, Full, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
-    row!(rename, Full, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
-    row!(renameat, Full, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
-    row!(renameat2, Full, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
-    row!(link, Full, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
-    row!(linkat, Full, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
+    row!(unlink, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
+    row!(unlinkat, ACCESS, x86_64: coroutine!(unlink::unlinkat), i386: coroutine!(unlink::unlinkat)),
+    row!(rmdir, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
+    row!(rename, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
+    row!(renameat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
+    row!(renameat2, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
+    row!(link, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
+    row!(linkat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
     row!(getdents, Full, x86_64: coroutine!(dirent::getdents), i386: coroutine!(dirent::getdents)),
     row!(getdents64, Full, x86_64: coroutine!(dirent::getdents64), i386: coroutine!(dirent::getdents64)),
     row!(mount, FRESH, x86_64: coroutine!(mount::mount), i386: coroutine!(mount::mount)),
