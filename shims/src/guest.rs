@@ -128,11 +128,12 @@ pub trait Node {
     fn mount_flags(&self) -> Result<u64, Errno>;
 
     /// Mounts the machine's own device `name` (as in /dev) over this file, in the guest's mount namespace.
-    /// EPERM where the guest's namespace does not allow mounts.
+    /// From then on, looking that name up finds this file all the same. EPERM where the guest's namespace does not allow
+    /// mounts.
     fn cover_with_device(&self, name: &CStr) -> Result<(), Errno>;
 
-    /// Takes away again the mount that [`Node::cover_with_device`] put here, where this node is the root of one.
-    /// EINVAL for anything else: mounts that are not ours stay.
+    /// Takes away again the mount that [`Node::cover_with_device`] put here. EINVAL if this file was not found beneath
+    /// one: mounts that are not ours stay.
     fn uncover(&self) -> Result<(), Errno>;
 
     /// Binds the tree that the engine itself sees at `path` (`/proc`, `/sys`), with all that is mounted in it, over

@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -458,6 +460,43 @@ static void list_by(int how, const char *path, size_t size) {
         say(" %s", names[i]);
 }
 
+// Sets both times, or the first, to a fixed one.
+static long utime_by(int how, const char *path) {
+    long times[4] = {1, 2, 3, how & 1 ? UTIME_OMIT : 4};
+    long r;
+    int fd;
+    switch (how) {
+    case 0: case 1:
+        return syscall(SYS_utimensat, AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+    case 2:
+        return syscall(SYS_utime, path, times);
+    case 3:
+        times[3] = 4;
+        return syscall(SYS_utimes, path, times);
+    default:
+        fd = open_file(path, O_RDONLY);
+        if (fd < 0)
+            return fd;
+        r = syscall(SYS_utimensat, fd, NULL, times, 0);
+    }
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return r;
+}
+
+// Binds a socket, which makes a file.
+static long bind_to(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    long r = bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t) + strlen(path));
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return r;
+}
+
 static long write_to(const char *path) {
     int fd = open_file(path, O_WRONLY);
     if (fd < 0)
@@ -544,6 +583,10 @@ static void act(char *line) {
         say_result(chown_by(NUMBER(2), path, NUMBER(3), NUMBER(4)));
     else if (!strcmp(op, "stat"))
         stat_by(NUMBER(2), path);
+    else if (!strcmp(op, "utime"))
+        say_result(utime_by(NUMBER(2), path));
+    else if (!strcmp(op, "bind"))
+        say_result(bind_to(path));
     else if (!strcmp(op, "write"))
         say_result(write_to(path));
     else if (!strcmp(op, "read"))

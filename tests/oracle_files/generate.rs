@@ -63,6 +63,10 @@ enum What {
         uid: u32,
         gid: u32,
     },
+    Utime {
+        path: &'static str,
+        how: u8,
+    },
     Stat {
         path: &'static str,
         how: u8,
@@ -112,6 +116,7 @@ impl Display for Op {
             What::Chmod { path, how, mode } => write!(f, "chmod {path} {how} 0{mode:o}\n0 widen {path}"),
             What::Chown { path, how, uid, gid } => write!(f, "chown {path} {how} {uid} {gid}"),
             What::Stat { path, how } => write!(f, "stat {path} {how}"),
+            What::Utime { path, how } => write!(f, "utime {path} {how}"),
             What::SetXattr { path, how, name, value, flags } => {
                 write!(f, "setxattr {path} {how} {name} {value} {flags}\n0 widen {path}")
             }
@@ -137,16 +142,9 @@ pub fn script(ops: &[Op]) -> String {
 /// Leaves out what is known to differ (see the table of differences), and what would ask for permission.
 fn sifted(ops: &[Op]) -> impl Iterator<Item = &Op> {
     let sets_capability = ops.iter().any(|op| matches!(op.what, What::SetXattr { name: CAPABILITY, .. }));
-    let mut covered = Vec::new();
     ops.iter().filter(move |op| match op.what {
         What::Plain { call: "write", .. } => !sets_capability && op.actor == 0,
-        // Covers of one device share an owner.
-        What::Mknod { dev, .. } if [0x103, 0x105].contains(&dev) => {
-            let first = !covered.contains(&dev);
-            covered.push(dev);
-            first
-        }
-        // Protected hard links, and a device's links cannot be told when it is covered.
+        // Protected hard links (fs.protected_hardlinks) ask for permission.
         What::Pair { call: "link", .. } => op.actor == 0,
         What::SetXattr { name, .. } | What::RemoveXattr { name, .. } => {
             op.actor == 0 || !(name.starts_with("user.") || name.starts_with("nonsense."))
@@ -244,12 +242,12 @@ fn what() -> impl Strategy<Value = What> {
         (path(), select(vec!["a", "d", "b", "none"])).prop_map(|(path, to)| What::Symlink { path, to });
     let kinds =
         select(vec![0o020000, 0o020000, 0o060000, 0o010000, 0o140000, 0o100000, 0, 0o040000, 0o030000]);
-    let devs = select(vec![0x103, 0x105, 0x801, 0x401, 0x1_2345, 0x1000_0000, 0]);
+    let devs = select(vec![0x103, 0x103, 0x105, 0x801, 0x401, 0x1_2345, 0x1000_0000, 0]);
     let mknod = (path(), any::<bool>(), kinds, file_mode(), devs)
         .prop_map(|(path, at, kind, mode, dev)| What::Mknod { path, at, mode: kind | mode, dev });
     let pair = (select(vec!["link", "rename", "rename", "renameat2"]), path(), path(), 0..4u32)
         .prop_map(|(call, from, to, flags)| What::Pair { call, from, to, flags });
-    let calls = select(vec!["unlink", "unlinkat", "rmdir", "write", "read", "ls"]);
+    let calls = select(vec!["unlink", "unlinkat", "rmdir", "write", "read", "ls", "bind"]);
     let plain = (calls, path()).prop_map(|(call, path)| What::Plain { call, path });
     let chmod = (path(), 0..7u8, file_mode()).prop_map(|(path, how, mode)| What::Chmod { path, how, mode });
     let chown =
@@ -280,6 +278,7 @@ fn what() -> impl Strategy<Value = What> {
         6 => chmod,
         8 => chown,
         6 => stat,
+        2 => (path(), 0..5u8).prop_map(|(path, how)| What::Utime { path, how }),
         6 => set,
         3 => get,
         2 => remove,

@@ -197,7 +197,7 @@ impl StatLayout {
         }
     }
 
-    /// Writes owner, group, mode and device number, each only where it differs from `before`, and returns which
+    /// Writes owner, group, mode, device number and identity, each only where it differs from `before`, and returns which
     /// bytes changed. Ids above 65535 become the overflow id where the field has 16 bits (`high2lowuid`).
     pub fn patch(
         &self,
@@ -220,11 +220,17 @@ impl StatLayout {
                 cover(field.at, field.end());
             }
         }
-        if before.rdev != after.rdev {
-            self.rdev.set(bytes, after.rdev);
-            match self.rdev {
-                Dev::Encoded(field) => cover(field.at, field.end()),
-                Dev::Pair(major, minor) => cover(major.at, minor.end()),
+        if before.ino != after.ino {
+            self.ino.set(bytes, after.ino);
+            cover(self.ino.at, self.ino.end());
+        }
+        for (field, old, new) in [(self.dev, before.dev, after.dev), (self.rdev, before.rdev, after.rdev)] {
+            if old != new {
+                field.set(bytes, new);
+                match field {
+                    Dev::Encoded(field) => cover(field.at, field.end()),
+                    Dev::Pair(major, minor) => cover(major.at, minor.end()),
+                }
             }
         }
         changed

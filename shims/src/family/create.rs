@@ -3,11 +3,12 @@
 //! The guest makes the file itself; afterwards its owner is recorded. As long as no directory passes a group or a list
 //! on, what virtual root makes needs no attention at all.
 
+use std::ffi::CString;
 use std::rc::Rc;
 
 use linux_raw_sys::general::{
-    __O_TMPFILE, AT_FDCWD, O_CREAT, O_EXCL, O_NOFOLLOW, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG,
-    S_ISGID, S_ISUID,
+    __O_TMPFILE, AT_FDCWD, O_CREAT, O_EXCL, O_NOFOLLOW, PATH_MAX, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT,
+    S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
 };
 
 use super::acl;
@@ -52,7 +53,7 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
         // The directory is the root of this path.
         let relative =
             path.to_bytes().iter().position(|&byte| byte != b'/').map(|start| &path.as_bytes()[start..]);
-        let Some(Ok(relative)) = relative.map(std::ffi::CString::new) else { return Answer::Native };
+        let Some(Ok(relative)) = relative.map(CString::new) else { return Answer::Native };
         *path = relative;
     }
     open_target(guest, target, flags, mode).await
@@ -87,6 +88,27 @@ pub(super) async fn named(guest: Rc<dyn Guest>, dir: i32, addr: u64, mode: u32) 
         return Answer::Native;
     }
     let target = Target::path_at(&*guest, Dir::from_raw(dir), addr, Trailing::Keep);
+    make(guest, plan, target).await
+}
+
+/// Makes a socket's file, by a path of at most `length` bytes that need not end in a NUL.
+pub(super) async fn socket(guest: Rc<dyn Guest>, addr: u64, length: u64) -> Answer {
+    let mut plan = Plan::new(&*guest, S_IFSOCK | 0o777);
+    plan.umask = Umask::First;
+    if plan.is_plain(&*guest) || length > PATH_MAX.into() {
+        return Answer::Native;
+    }
+    let mut path = vec![0; length as usize];
+    if guest.read(addr, &mut path).is_err() {
+        return Answer::Native;
+    }
+    path.truncate(path.iter().position(|&byte| byte == 0).unwrap_or(path.len()));
+    let path = CString::new(path).map_err(|_| Errno::EINVAL);
+    let target = path.map(|path| Target::Path { dir: Dir::Cwd, path, trailing: Trailing::Keep });
+    make(guest, plan, target).await
+}
+
+async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -> Answer {
     let Ok((target, parent)) = target.and_then(|target| Ok((target.clone(), plan.parent(&*guest, &target)?)))
     else {
         return Answer::Native;
@@ -129,18 +151,28 @@ async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags:
     Answer::Native
 }
 
+/// When the umask is applied to the mode of a new file.
+enum Umask {
+    /// Unless the directory has a default list (`vfs_prepare_mode`).
+    UnlessInherited,
+    /// Before anybody asks whether it has one (`unix_bind_bsd`).
+    First,
+}
+
 /// What is going to be made, and by whom.
 pub(super) struct Plan {
     cred: Rc<Cred>,
-    /// Type and mode as the caller asked for them; the kernel has yet to apply the umask.
+    /// Type and mode as the caller asked for them.
     mode: u32,
+    /// When the kernel applies the umask.
+    umask: Umask,
     /// The device that a placeholder stands for.
     pub(super) device: Option<Device>,
 }
 
 impl Plan {
     pub(super) fn new(guest: &dyn Guest, mode: u32) -> Plan {
-        Plan { cred: guest.cred(), mode, device: None }
+        Plan { cred: guest.cred(), mode, umask: Umask::UnlessInherited, device: None }
     }
 
     /// Whether the native file will be right as it is, whatever the directory.
@@ -181,7 +213,11 @@ pub(super) fn record(guest: &dyn Guest, plan: &Plan, parent: &Seen, target: &Tar
     record.device = plan.device;
     (attr.uid, attr.gid) = rules::inode_init_owner(&plan.cred, &dir);
     attr.mode = rules::mode_strip_sgid(&plan.cred, &dir, attr.mode);
-    acl::inherit(&mut record, parent, &mut attr, plan.mode);
+    let requested = match plan.umask {
+        Umask::UnlessInherited => plan.mode,
+        Umask::First => child.inode.mode,
+    };
+    acl::inherit(&mut record, parent, &mut attr, requested);
     if !attr.is_link() && child.world.native_mode(attr.mode) != child.inode.mode {
         // A file that the kernel will not change keeps the mode that it has.
         child.set_mode(attr.mode).ok()?;

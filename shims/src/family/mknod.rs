@@ -2,7 +2,7 @@
 //!
 //! Devices become placeholders: empty regular files with a record that says what they stand for. Those that are the
 //! same for everyone and hold nothing (null, zero, …) are covered with the machine's own, so that opening them costs
-//! nothing. All covers of one device are one inode, so they share an owner and a mode.
+//! nothing.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use super::file::{Seen, Target};
 use crate::abi::Call;
 use crate::cred::CapSet;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
-use crate::owner::{Device, PERMISSIONS, Record, harmless_device};
+use crate::owner::{Device, PERMISSIONS, harmless_device};
 
 /// mknod(2).
 pub async fn mknod(guest: Rc<dyn Guest>, call: Call) -> Answer {
@@ -51,26 +51,17 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
     if host(&guest, Host::With(placeholder.args)).await.is_ok()
         && let Some(child) = create::record(&*guest, &plan, &parent, &target)
     {
-        cover(&*guest, &target, &child);
+        cover(&child);
     }
     Answer::Native
 }
 
-/// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed, and shows the
-/// placeholder's owner and mode on it.
-pub(super) fn cover(guest: &dyn Guest, target: &Target, placeholder: &Seen) {
+/// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed.
+pub(super) fn cover(placeholder: &Seen) {
     let device = placeholder.record.as_ref().and_then(|record| record.device);
-    let Some(name) = device.and_then(harmless_device) else { return };
-    if placeholder.node.cover_with_device(name).is_err() {
-        return;
-    }
-    let attr = placeholder.attr();
-    if let Ok(mut cover) = Seen::find(guest, target)
-        && cover.inode.id != placeholder.inode.id
-    {
-        let mut record = Record::owned(attr.uid, attr.gid);
-        record.xattrs = placeholder.edit().xattrs;
-        cover.save(guest, record, &attr);
+    if let Some(name) = device.and_then(harmless_device) {
+        // Without it, the placeholder is what programs open.
+        let _ = placeholder.node.cover_with_device(name);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shims, one file per family. Each reads like the man page of its calls.
 
 mod acl;
+pub mod bind;
 pub mod caps;
 pub mod chmod;
 pub mod chown;
@@ -20,6 +21,7 @@ pub mod sched;
 pub mod stat;
 pub mod uid;
 pub mod unlink;
+pub mod utime;
 pub mod view;
 pub mod xattr;
 

@@ -6,12 +6,14 @@
 
 use std::rc::Rc;
 
+use linux_raw_sys::general::{S_IFCHR, S_IFMT};
+
 use super::file::{Seen, Target};
 use crate::abi::{
     Call, Errno, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields, StatLayout,
 };
 use crate::guest::{Answer, Guest, Host, Trailing, host};
-use crate::owner::{Attr, FileId, Inode, Time};
+use crate::owner::{Attr, Device, FileId, Inode, Time, harmless_device};
 
 /// Which file a call asks about.
 type Which = fn(&dyn Guest, &Call) -> Result<Target, Errno>;
@@ -156,7 +158,16 @@ fn patch(
     let native = layout.decode(bytes);
     let id = FileId { dev: native.dev, ino: native.ino };
     let time = Time { sec: native.ctime.0, nsec: native.ctime.1 };
-    let attr = if layout.tells_identity() {
+    let mut file = id;
+    let attr = if may_be_cover(guest, &native) {
+        match look(guest, call, which) {
+            Some(seen) => {
+                file = seen.inode.id;
+                seen.attr()
+            }
+            None => return Ok(Patched::Replaced),
+        }
+    } else if layout.tells_identity() {
         match guest.store().suspect(id, time) {
             Ok(record) => Attr::of(&inode(&native, id, time), Some(&record), &guest.world()),
             Err(false) => Attr::of(&inode(&native, id, time), None, &guest.world()),
@@ -171,12 +182,26 @@ fn patch(
             None => return Ok(Patched::Replaced),
         }
     };
-    let wanted =
-        StatFields { mode: attr.mode, uid: attr.uid.raw(), gid: attr.gid.raw(), rdev: attr.rdev, ..native };
+    let wanted = StatFields {
+        dev: file.dev,
+        ino: file.ino,
+        mode: attr.mode,
+        uid: attr.uid.raw(),
+        gid: attr.gid.raw(),
+        rdev: attr.rdev,
+        ctime: native.ctime,
+    };
     if let Some(range) = layout.patch(bytes, &native, &wanted) {
         guest.write(addr + range.start as u64, &bytes[range])?;
     }
     Ok(Patched::Done)
+}
+
+/// Whether the kernel may have looked at the machine's device where it covers a placeholder, whose file is another.
+fn may_be_cover(guest: &dyn Guest, native: &StatFields) -> bool {
+    native.mode & S_IFMT == S_IFCHR
+        && guest.store().has_devices()
+        && harmless_device(Device::Char(native.rdev)).is_some()
 }
 
 fn look(guest: &dyn Guest, call: &Call, which: Which) -> Option<Seen> {

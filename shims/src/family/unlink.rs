@@ -6,13 +6,12 @@
 
 use std::rc::Rc;
 
-use linux_raw_sys::general::{AT_FDCWD, S_IFCHR, S_IFMT};
+use linux_raw_sys::general::AT_FDCWD;
 
 use super::file::{Seen, Target};
 use super::mknod;
 use crate::abi::Call;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
-use crate::owner::{Attr, PERMISSIONS};
 
 /// unlink(2), rmdir(2).
 pub async fn unlink(guest: Rc<dyn Guest>, call: Call) -> Answer {
@@ -44,8 +43,8 @@ async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)]) -> Answer {
     let targets: Vec<Target> = names.iter().filter_map(read).collect();
     let mut lifted = false;
     let look = |target| {
-        let (seen, was_covered) = uncovered(&*guest, target)?;
-        lifted |= was_covered;
+        let seen = Seen::find(&*guest, target).ok()?;
+        lifted |= seen.node.uncover().is_ok();
         seen.record.is_some().then_some(seen)
     };
     let recorded: Vec<Seen> = targets.iter().filter_map(look).collect();
@@ -62,27 +61,11 @@ async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)]) -> Answer {
     if lifted {
         for target in &targets {
             if let Ok(seen) = Seen::find(&*guest, target) {
-                mknod::cover(&*guest, target, &seen);
+                mknod::cover(&seen);
             }
         }
     }
     Answer::Native
-}
-
-/// What has this name, and whether a cover of ours had to be taken off it. What was done to the cover is then known of
-/// the placeholder.
-fn uncovered(guest: &dyn Guest, target: &Target) -> Option<(Seen, bool)> {
-    let cover = Seen::find(guest, target).ok()?;
-    if cover.inode.mode & S_IFMT != S_IFCHR || cover.node.uncover().is_err() {
-        return Some((cover, false));
-    }
-    let mut placeholder = Seen::find(guest, target).ok()?;
-    let attr =
-        Attr { mode: placeholder.inode.mode & S_IFMT | cover.attr().mode & PERMISSIONS, ..cover.attr() };
-    let mut record = placeholder.edit();
-    record.xattrs = cover.edit().xattrs;
-    placeholder.save(guest, record, &attr);
-    Some((placeholder, true))
 }
 
 #[cfg(test)]

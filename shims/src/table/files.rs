@@ -3,7 +3,9 @@
 use super::Shim::{self, Entry as At};
 use super::Support::{self, Full, Partial};
 use super::{Entry, Row, When};
-use crate::family::{chmod, chown, create, dirent, mknod, mount, stat, unlink, xattr};
+use crate::family::{bind, chmod, chown, create, dirent, mknod, mount, stat, unlink, utime, xattr};
+
+const TIMES: Support = Partial("the present time can be set by all whom the kernel lets in");
 
 /// The chown, chmod and stat families.
 #[rustfmt::skip]
@@ -22,6 +24,13 @@ pub const OWNERS: &[Row] = &[
     row!(fchmod, Full, x86_64: At(chmod::fchmod), i386: At(chmod::fchmod)),
     row!(fchmodat, Full, x86_64: At(chmod::fchmodat), i386: At(chmod::fchmodat)),
     row!(fchmodat2, Full, x86_64: At(chmod::fchmodat2), i386: At(chmod::fchmodat2)),
+
+    // times: src/family/utime.rs
+    row!(utime, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime)),
+    row!(utimes, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime)),
+    row!(futimesat, TIMES, x86_64: coroutine!(utime::futimesat), i386: coroutine!(utime::futimesat)),
+    row!(utimensat, TIMES, x86_64: coroutine!(utime::utimensat), i386: coroutine!(utime::utimensat)),
+    row!(utimensat_time64, TIMES, i386: coroutine!(utime::utimensat_time64)),
 
     // stat: src/family/stat.rs
     row!(stat, Full, x86_64: coroutine!(stat::stat), i386: coroutine!(stat::stat32)),
@@ -46,12 +55,15 @@ const LINKS: Support = Partial(
 const DEVICES: Support =
     Partial("null, zero, full, random, urandom and tty open; others are empty placeholders");
 const OPEN: When = When::AnyBit { arg: 1, mask: create::MAKES };
+const PORTS: Support =
+    Partial("ports below ip_unprivileged_port_start need a network namespace of the guest's own");
+const BIND: When = When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] };
 const OPENAT: When = When::AnyBit { arg: 2, mask: create::MAKES };
 
 /// Calls that make files, devices among them.
 #[rustfmt::skip]
 pub const CREATION: &[Row] = &[
-    // src/family/create.rs, mknod.rs
+    // src/family/create.rs, mknod.rs, bind.rs
     row!(open, LINKS, x86_64: coroutine!(create::open), i386: coroutine!(create::open), when: OPEN),
     row!(openat, LINKS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), when: OPENAT),
     row!(openat2, LINKS, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
@@ -62,6 +74,8 @@ pub const CREATION: &[Row] = &[
     row!(symlinkat, ACCESS, x86_64: coroutine!(create::symlinkat), i386: coroutine!(create::symlinkat)),
     row!(mknod, DEVICES, x86_64: coroutine!(mknod::mknod), i386: coroutine!(mknod::mknod)),
     row!(mknodat, DEVICES, x86_64: coroutine!(mknod::mknodat), i386: coroutine!(mknod::mknodat)),
+    row!(bind, PORTS, x86_64: coroutine!(bind::bind), i386: coroutine!(bind::bind)),
+    row!(socketcall, Partial("as the calls that it stands for"), i386: coroutine!(bind::socketcall), when: BIND),
 ];
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");

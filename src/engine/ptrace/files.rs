@@ -19,12 +19,17 @@ use crate::sys::{fd, mount};
 /// `RESOLVE_NO_MAGICLINKS` of openat2(2).
 const NO_MAGIC_LINKS: u64 = libc::RESOLVE_NO_MAGICLINKS;
 
+/// `STATX_MNT_ID_UNIQUE`.
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+
 const STAT_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
 
 /// A file, held by a descriptor of the tracer's: an `O_PATH` one, or one borrowed from the guest.
 struct Held {
     run: Rc<Run>,
     fd: OwnedFd,
+    /// The root of one of our covers, if the file was found beneath it.
+    cover: Option<OwnedFd>,
 }
 
 /// See [`Guest::find`].
@@ -51,7 +56,23 @@ pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<
             }
         }
     }?;
-    Ok(Box::new(Held { run: run.clone(), fd }))
+    Ok(Box::new(hold(run, fd)?))
+}
+
+/// Holds a file; the placeholder, if it is a device that covers one.
+fn hold(run: &Rc<Run>, fd: OwnedFd) -> Result<Held, Errno> {
+    let covers = run.covers.borrow();
+    let beneath = if covers.is_empty() { None } else { device_mount(&fd).and_then(|id| covers.get(&id)) };
+    let (fd, cover) = match beneath {
+        None => (fd, None),
+        Some(placeholder) => {
+            let placeholder = placeholder
+                .try_clone()
+                .map_err(|error| Errno::new(error.raw_os_error().unwrap_or(libc::EMFILE)))?;
+            (placeholder, Some(fd))
+        }
+    };
+    Ok(Held { run: run.clone(), fd, cover })
 }
 
 fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
@@ -191,7 +212,7 @@ impl Held {
     /// A path that names the held file itself, whatever it is, to the calls that take no descriptor. Relative to
     /// /proc, the tracer's working directory.
     fn name(&self) -> Result<CString, Errno> {
-        CString::new(format!("self/fd/{}", self.fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
+        name_of(&self.fd)
     }
 }
 
@@ -246,23 +267,31 @@ impl Node for Held {
         let device = CString::new(device).map_err(|_| Errno::EINVAL)?;
         let cover = mount::clone_file(&device).map_err(Errno::new)?;
         mount::attach(cover.as_fd(), self.fd.as_fd()).map_err(Errno::new)?;
-        if let Some(id) = mount_id(&cover) {
-            self.run.covers.borrow_mut().insert(id);
+        let placeholder =
+            self.fd.try_clone().map_err(|error| Errno::new(error.raw_os_error().unwrap_or(libc::EMFILE)))?;
+        if let Some(id) = device_mount(&cover) {
+            self.run.covers.borrow_mut().insert(id, placeholder);
         }
         Ok(())
     }
 
     fn uncover(&self) -> Result<(), Errno> {
-        let id =
-            mount_id(&self.fd).filter(|id| self.run.covers.borrow().contains(id)).ok_or(Errno::EINVAL)?;
-        mount::detach(&self.name()?).map_err(Errno::new)?;
-        self.run.covers.borrow_mut().remove(&id);
+        let cover = self.cover.as_ref().ok_or(Errno::EINVAL)?;
+        mount::detach(&name_of(cover)?).map_err(Errno::new)?;
+        if let Some(id) = device_mount(cover) {
+            self.run.covers.borrow_mut().remove(&id);
+        }
         Ok(())
     }
 
     fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno> {
         mount::bind_tree(path, &self.name()?).map_err(Errno::new)
     }
+}
+
+/// See [`Held::name`].
+fn name_of(fd: &OwnedFd) -> Result<CString, Errno> {
+    CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
 }
 
 /// The FNV-1a hash of a file handle: the same in every run.
@@ -272,8 +301,11 @@ fn digest(handle: &[u8]) -> u64 {
         .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
 }
 
-/// The id of the mount that a descriptor is on (Linux 5.8).
-fn mount_id(fd: &OwnedFd) -> Option<u64> {
-    let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_MNT_ID).ok()?;
-    (stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
+/// The id of the mount that a device is on (Linux 5.8; from 6.8 on one that is never used again); `None` for other
+/// files.
+fn device_mount(fd: &OwnedFd) -> Option<u64> {
+    const IDS: u32 = libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
+    let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_TYPE | IDS).ok()?;
+    let is_device = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFCHR;
+    (is_device && stat.stx_mask & IDS != 0).then_some(stat.stx_mnt_id)
 }

@@ -1,7 +1,7 @@
 //! What all tasks of a run share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -74,8 +74,8 @@ pub(super) struct Run {
     /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
     /// which needs others to work with.
     pub spare_handles: Cell<u64>,
-    /// Ids of the mounts that hide placeholders behind the machine's own devices.
-    pub covers: RefCell<BTreeSet<u64>>,
+    /// The placeholders that are hidden behind the machine's own devices, by the ids of the mounts that hide them.
+    pub covers: RefCell<BTreeMap<u64, OwnedFd>>,
     /// Whether a call of an unknown ABI was reported already.
     pub unknown_abi_told: Cell<bool>,
 }
