@@ -473,6 +473,15 @@ static long utime_by(int how, const char *path) {
     case 3:
         times[3] = 4;
         return syscall(SYS_utimes, path, times);
+    case 4:
+        times[3] = 4;
+        return syscall(SYS_futimesat, AT_FDCWD, path, times);
+#ifdef __i386__
+    case 5: {
+        int64_t wide[4] = {1, 2, 3, 4};
+        return syscall(SYS_utimensat_time64, AT_FDCWD, path, wide, 0);
+    }
+#endif
     default:
         fd = open_file(path, O_RDONLY);
         if (fd < 0)
@@ -486,11 +495,19 @@ static long utime_by(int how, const char *path) {
 }
 
 // Binds a socket, which makes a file.
-static long bind_to(const char *path) {
+static long bind_to(const char *path, __attribute__((unused)) int by_socketcall) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     strncpy(address.sun_path, path, sizeof address.sun_path - 1);
-    long r = bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t) + strlen(path));
+    size_t length = sizeof(sa_family_t) + strlen(path);
+    long r;
+#ifdef __i386__
+    long arguments[] = {fd, (long)&address, length};
+    if (by_socketcall)
+        r = syscall(SYS_socketcall, 2, arguments);
+    else
+#endif
+        r = syscall(SYS_bind, fd, &address, length);
     int saved = errno;
     close(fd);
     errno = saved;
@@ -586,7 +603,9 @@ static void act(char *line) {
     else if (!strcmp(op, "utime"))
         say_result(utime_by(NUMBER(2), path));
     else if (!strcmp(op, "bind"))
-        say_result(bind_to(path));
+        say_result(bind_to(path, 0));
+    else if (!strcmp(op, "bind_by_socketcall"))
+        say_result(bind_to(path, 1));
     else if (!strcmp(op, "write"))
         say_result(write_to(path));
     else if (!strcmp(op, "read"))

@@ -247,7 +247,8 @@ fn what() -> impl Strategy<Value = What> {
         .prop_map(|(path, at, kind, mode, dev)| What::Mknod { path, at, mode: kind | mode, dev });
     let pair = (select(vec!["link", "rename", "rename", "renameat2"]), path(), path(), 0..4u32)
         .prop_map(|(call, from, to, flags)| What::Pair { call, from, to, flags });
-    let calls = select(vec!["unlink", "unlinkat", "rmdir", "write", "read", "ls", "bind"]);
+    let calls =
+        select(vec!["unlink", "unlinkat", "rmdir", "write", "read", "ls", "bind", "bind_by_socketcall"]);
     let plain = (calls, path()).prop_map(|(call, path)| What::Plain { call, path });
     let chmod = (path(), 0..7u8, file_mode()).prop_map(|(path, how, mode)| What::Chmod { path, how, mode });
     let chown =
@@ -278,7 +279,7 @@ fn what() -> impl Strategy<Value = What> {
         6 => chmod,
         8 => chown,
         6 => stat,
-        2 => (path(), 0..5u8).prop_map(|(path, how)| What::Utime { path, how }),
+        2 => (path(), 0..7u8).prop_map(|(path, how)| What::Utime { path, how }),
         6 => set,
         3 => get,
         2 => remove,
