@@ -84,7 +84,7 @@ impl fmt::Display for EngineError {
             EngineError::Proc(errno) => ("cannot open /proc", errno),
             EngineError::Pipe(errno) => ("lost the pipe to the guest", errno),
         };
-        write!(f, "{what}: {}", std::io::Error::from_raw_os_error(*errno))
+        write!(f, "{what}: {}", nix::errno::Errno::from_raw(*errno).desc())
     }
 }
 

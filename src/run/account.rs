@@ -8,7 +8,7 @@ use std::path::Path;
 use remainroot_shims::abi::{Gid, Uid};
 
 use super::Identity;
-use crate::sandbox::Trouble;
+use crate::sandbox::{Trouble, why_io};
 
 /// One identity to start with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ fn text(path: &str) -> Result<String, Trouble> {
         // Comments and real names may be in any encoding; names and numbers are not.
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(Trouble::new(format!("{path}: {error}"))),
+        Err(error) => Err(Trouble::new(format!("{path}: {}", why_io(&error)))),
     }
 }
 

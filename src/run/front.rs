@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
 use super::forward::{Verdict, tracer_of, verdict};
 use super::{OUR_FAILURE, explain};
@@ -27,8 +28,16 @@ pub fn main(tracer: i32, events: OwnedFd, command: &OsStr) -> i32 {
             return OUR_FAILURE;
         }
     };
-    let mut front =
-        Front { tracer, tracer_end: None, events, signals, guest: None, stopped: false, early: Vec::new() };
+    let mut front = Front {
+        tracer,
+        tracer_end: None,
+        events,
+        signals,
+        guest: None,
+        stopped: false,
+        continued_at: None,
+        early: Vec::new(),
+    };
     match front.wait_for_end(command) {
         Outcome::Ended(End::Code(code)) => code,
         Outcome::Ended(End::Signal(signal)) => signal::die_of(signal),
@@ -60,6 +69,8 @@ struct Front {
     guest: Option<Guest>,
     /// The guest is in a group stop.
     stopped: bool,
+    /// When we were last told to go on.
+    continued_at: Option<Instant>,
     /// Signals for the guest, with their values, that came before it.
     early: Vec<(i32, Option<u64>)>,
 }
@@ -129,6 +140,9 @@ impl Front {
     /// The guest is in a group stop: whoever waits for us has to see us stop by the same signal.
     fn stop_too(&mut self, signal: i32) {
         self.stopped = true;
+        if self.is_over_already() {
+            return;
+        }
         // Raised while it is blocked, it only becomes pending, and the SIGCONT that the tracer sends us when the
         // guest goes on takes it away again: no order of events leaves us stopped beside a running guest.
         // SIGSTOP cannot wait like that; there the next event of the guest's frees us.
@@ -143,6 +157,41 @@ impl Front {
             signal::raise(signal);
         }
         signal::suffer(signal);
+        self.return_terminal();
+    }
+
+    /// Whether a stop that we are told of is over: one of the whole process group, which we were part of, and have
+    /// been continued from before the tracer came to tell.
+    fn is_over_already(&self) -> bool {
+        let just_now = self
+            .continued_at
+            .is_some_and(|at| at.elapsed() < 2 * Duration::from_millis(CONTINUE_WAIT_MS.into()));
+        signal::is_pending(libc::SIGCONT) || just_now && self.tracer_speaks_soon()
+    }
+
+    /// Waits a while for the next event.
+    fn tracer_speaks_soon(&self) -> bool {
+        let mut fds = [PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(CONTINUE_WAIT_MS)) != Ok(0)
+    }
+
+    /// A shell that stopped us took the terminal for itself, and gives it to our process group when we go on. A guest
+    /// that is a shell, too, has a group of its own, and nobody else knows that the terminal is meant for that one.
+    fn return_terminal(&self) {
+        let Some(group) = self.guest.as_ref().and_then(|guest| getpgid(Some(Pid::from_raw(guest.pid))).ok())
+        else {
+            return;
+        };
+        if group == getpgrp() {
+            return;
+        }
+        let Ok(terminal) = std::fs::File::open("/dev/tty") else {
+            return;
+        };
+        if tcgetpgrp(&terminal) == Ok(getpgrp()) {
+            // Should the group be gone, its end will tell.
+            let _ = tcsetpgrp(&terminal, group);
+        }
     }
 
     /// Whether an event is waiting.
@@ -171,8 +220,11 @@ impl Front {
                 Verdict::Reap => self.reap(),
                 Verdict::Forward => {
                     let signal = info.ssi_signo as i32;
-                    if signal == libc::SIGCONT && self.continued_by_itself() {
-                        continue;
+                    if signal == libc::SIGCONT {
+                        self.continued_at = Some(Instant::now());
+                        if self.continued_by_itself() {
+                            continue;
+                        }
                     }
                     let value = (info.ssi_code == libc::SI_QUEUE).then_some(info.ssi_ptr);
                     self.send(signal, value);
@@ -189,8 +241,7 @@ impl Front {
         if getpgid(Some(Pid::from_raw(guest.pid))) != Ok(getpgrp()) {
             return false;
         }
-        let mut fds = [PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(CONTINUE_WAIT_MS)) != Ok(0)
+        self.tracer_speaks_soon()
     }
 
     fn send(&mut self, signal: i32, value: Option<u64>) {

@@ -188,7 +188,8 @@ pub(super) fn status_number(run: &Run, tid: i32, field: &str) -> Option<i32> {
     status_field(run, tid, field)?.parse().ok()
 }
 
-fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
+/// A field of a task's /proc status, by its name with the colon; `None` if the task is gone.
+pub(super) fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
     let path = CString::new(format!("{tid}/status")).ok()?;
     let text = fd::read_file(run.proc.as_raw_fd(), &path).ok()?;
     let text = String::from_utf8_lossy(&text);

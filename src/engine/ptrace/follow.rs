@@ -54,9 +54,14 @@ impl Engine {
         let heir = self.survivor_of(parent);
         self.parked.insert(stopped.park(), Parked { parent });
         if heir.is_none()
-            && let Some(anyone) = self.survivor_of(self.main).or_else(|| self.anyone())
+            && let Some(anyone) =
+                self.survivor_of(self.main).or_else(|| self.anyone()).or_else(|| self.last.clone())
         {
             self.adopt(&anyone, tid, tgid == tid);
+            if self.last.is_some() {
+                // The front was told that nobody is left, and waits for us.
+                self.stay_behind();
+            }
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
     run.tasks.borrow_mut().insert(main, Slot::new(first));
     tell(&front, Event::Started(main));
-    Engine { run, main, started: Some(started), front, parked: BTreeMap::new() }.run();
+    Engine { run, main, started: Some(started), front, parked: BTreeMap::new(), last: None }.run();
     Ok(())
 }
 
@@ -62,12 +62,6 @@ fn tell(front: &OwnedFd, event: Event) {
     let _ = socket::send(front.as_fd(), &event.encode());
 }
 
-/// The front stops itself when the guest stops. Whoever continues or kills the guest by its pid knows nothing of the
-/// front.
-fn wake_front() {
-    let _ = signal::kill(process::parent(), libc::SIGCONT);
-}
-
 /// A new task's first stop, held until it is known whose child it is.
 struct Parked {
     /// The process that made it, as /proc says.
@@ -83,6 +77,8 @@ struct Engine {
     front: OwnedFd,
     /// Children that stopped before their parent's event, by tid.
     parked: BTreeMap<i32, Parked>,
+    /// The task that ended last, when no other was left: a child that it made while it was killed stops only now.
+    last: Option<Rc<Tracee>>,
 }
 
 impl Engine {
@@ -173,7 +169,7 @@ impl Engine {
         self.go_on(stopped, 0)?;
         if was_listening && tid == self.main {
             tell(&self.front, Event::Continued);
-            wake_front();
+            self.wake_front();
         }
         Ok(())
     }
@@ -184,6 +180,9 @@ impl Engine {
         if let Some(slot) = slot {
             self.run.pins.borrow_mut().ended(&slot.pin);
             self.adopt_orphans_of(&slot.tracee);
+            if self.run.tasks.borrow().iter().next().is_none() {
+                self.last = Some(slot.tracee);
+            }
         }
         if tid != self.main {
             return;
@@ -197,10 +196,33 @@ impl Engine {
             Some(NotStarted::Engine(error)) => Event::Failed(error),
         };
         tell(&self.front, event);
-        wake_front();
+        self.wake_front();
         if left {
-            tell(&self.front, Event::Left);
-            stdio::let_go(2);
+            self.stay_behind();
+        }
+    }
+
+    /// The main guest has ended, and others have not: nobody shall wait for us.
+    fn stay_behind(&self) {
+        tell(&self.front, Event::Left);
+        stdio::let_go(2);
+    }
+
+    /// The front stops itself when the guest stops. Whoever continues or kills the guest by its pid knows nothing of
+    /// the front.
+    ///
+    /// Only if it is stopped, or about to be, which shows as a stop signal that it sent to its own thread: a SIGCONT
+    /// would take a stop away that was meant for the guest and that the front has not read yet.
+    fn wake_front(&self) {
+        const STOPS: u64 = 1 << (libc::SIGSTOP - 1)
+            | 1 << (libc::SIGTSTP - 1)
+            | 1 << (libc::SIGTTIN - 1)
+            | 1 << (libc::SIGTTOU - 1);
+        let front = process::parent();
+        let field = |name| files::status_field(&self.run, front, name).unwrap_or_default();
+        let pending = u64::from_str_radix(&field("SigPnd:"), 16).unwrap_or(STOPS);
+        if pending & STOPS != 0 || field("State:").starts_with('T') {
+            let _ = signal::kill(front, libc::SIGCONT);
         }
     }
 }
