@@ -98,7 +98,7 @@ pub struct RunArgs {
     pub engine: EngineArg,
 
     /// The program to run, and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD",
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD",
         value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }

@@ -41,8 +41,7 @@ fn execute(cli: Cli) -> Result<i32> {
         Some(Sub::Syscalls { format }) => return print(&syscalls::render(format)),
         None => cli.run,
     };
-    let plan = plan::resolve(run).context("on the command line")?;
-    Ok(run::execute(plan))
+    Ok(run::execute(plan::resolve(run)?))
 }
 
 /// Prints what was asked for. A reader that has seen enough is no failure.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
+use nix::unistd::ttyname;
 
 use super::mounts::{bind, failed, tmpfs};
 use super::target::{Kind, Root, path_of};
@@ -34,22 +35,30 @@ pub fn populate(root: &Root) -> Result<(), Trouble> {
     for (aim, name) in LINKS {
         link(aim, name)?;
     }
-    // The present pseudo-terminals rather than an instance of our own: the terminal that the guest was started from
-    // is one of them, and ttyname(3) must find it.
-    let (pts, ptmx) = (Path::new("/dev/pts"), Path::new("/dev/ptmx"));
-    if pts.join("ptmx").exists() && ptmx.exists() {
-        bind(root, pts, pts)?;
-        bind(root, ptmx, ptmx)?;
-    } else {
-        let point =
-            root.find_or_make(pts, Kind::Dir).map_err(|errno| failed("cannot make /dev/pts", errno))?;
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-        // No gid=5, as elsewhere: only one group is mapped.
-        let options = Some("newinstance,ptmxmode=0666,mode=0620");
-        // Without it there are no new terminals in the guest, which most programs never ask for.
-        if mount(Some("devpts"), &path_of(&point), Some("devpts"), flags, options).is_ok() {
-            link("pts/ptmx", "ptmx")?;
-        }
-    }
+    terminals(root)?;
     tmpfs(root, Path::new("/dev/shm"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, "mode=1777")
+}
+
+/// Mounts what pseudo-terminals need.
+fn terminals(root: &Root) -> Result<(), Trouble> {
+    let cannot = |errno| failed("cannot make /dev/pts", errno);
+    let pts = Path::new("/dev/pts");
+    let point = root.find_or_make(pts, Kind::Dir).map_err(cannot)?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    // An instance of our own: /dev/ptmx opens only beside the devpts that it belongs to, and the present one may be
+    // closed to us. No gid=5, as elsewhere: only one group is mapped.
+    let options = Some("newinstance,ptmxmode=0666,mode=0620");
+    match mount(Some("devpts"), &path_of(&point), Some("devpts"), flags, options) {
+        Ok(()) => {}
+        Err(_) if pts.is_dir() => bind(root, pts, pts)?,
+        // No new terminals, then; most programs never ask for one.
+        Err(_) => return Ok(()),
+    }
+    root.link("pts/ptmx", "/dev/ptmx").map_err(cannot)?;
+    // The terminal that we were started from is not in that instance; ttyname(3) looks for it all over /dev.
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    match ttyname(stdin).or_else(|_| ttyname(stdout)).or_else(|_| ttyname(stderr)).ok() {
+        Some(name) => bind(root, &name, Path::new("/dev/console")),
+        None => Ok(()),
+    }
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use remainroot_shims::owner::World;
 
-pub use trouble::{Trouble, why};
+pub use trouble::{Trouble, why, why_io};
 
 /// Which user namespace to run in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Sandbox {
         }
         if let Some(dir) = &self.workdir {
             std::env::set_current_dir(dir)
-                .map_err(|error| Trouble::new(format!("--workdir {}: {error}", dir.display())))?;
+                .map_err(|error| Trouble::new(format!("--workdir {}: {}", dir.display(), why_io(&error))))?;
         }
         Ok(inside)
     }

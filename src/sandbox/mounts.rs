@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 
 use super::target::{Kind, Root, kind_of, path_of};
-use super::trouble::{Trouble, why};
+use super::trouble::{Trouble, why, why_io};
 use crate::sys::fd::mount_flags;
 use crate::sys::mountattr::set_read_only;
 
@@ -17,7 +17,8 @@ const NONE: Option<&str> = None;
 /// is missing.
 pub fn bind(root: &Root, source: &Path, target: &Path) -> Result<(), Trouble> {
     let failed = |errno| failed(&format!("cannot bind {} to {}", source.display(), target.display()), errno);
-    let kind = kind_of(source).map_err(|error| Trouble::new(format!("{}: {error}", source.display())))?;
+    let kind =
+        kind_of(source).map_err(|error| Trouble::new(format!("{}: {}", source.display(), why_io(&error))))?;
     let point = root.find_or_make(target, kind).map_err(|errno| no_mount_point(target, kind, errno))?;
     mount(Some(source), &path_of(&point), NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).map_err(failed)
 }

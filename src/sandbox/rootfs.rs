@@ -10,7 +10,7 @@ use super::Bind;
 use super::dev;
 use super::mounts::{bind, failed, protect};
 use super::target::{Kind, Root, path_of};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, why_io};
 
 const NONE: Option<&str> = None;
 
@@ -48,7 +48,7 @@ fn open(dir: &Path) -> Result<Root, Trouble> {
 fn checked(rootfs: &Path) -> Result<PathBuf, Trouble> {
     let said = rootfs.display();
     let dir = rootfs.canonicalize().map_err(|error| {
-        let trouble = Trouble::new(format!("--rootfs {said}: {error}"));
+        let trouble = Trouble::new(format!("--rootfs {said}: {}", why_io(&error)));
         if error.raw_os_error() == Some(libc::ENOENT) {
             trouble.mended_by(format!(
                 "to make a root file system: remainroot -- debootstrap --variant=minbase bookworm {said}"

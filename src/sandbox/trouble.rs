@@ -40,3 +40,11 @@ impl std::error::Error for Trouble {}
 pub fn why(errno: nix::errno::Errno) -> &'static str {
     errno.desc()
 }
+
+/// The errno of an I/O error, in words.
+pub fn why_io(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(errno) => why(nix::errno::Errno::from_raw(errno)).to_owned(),
+        None => error.to_string(),
+    }
+}
