@@ -38,8 +38,17 @@ impl Lab {
             .tempdir_in("/tmp")
             .expect("a temporary directory");
         let lab = Lab { dir };
-        fs::copy(env!("CARGO_BIN_EXE_remainroot"), lab.remainroot()).expect("a copy of the binary");
+        lab.copy(env!("CARGO_BIN_EXE_remainroot"), "remainroot");
         lab
+    }
+
+    /// Copies a program into it. By another process: a descriptor of ours that the file is written through could be
+    /// inherited by a child of another test's, and keep the copy from being executed (ETXTBSY).
+    pub fn copy(&self, program: &str, name: &str) -> PathBuf {
+        let to = self.path().join(name);
+        let status = Command::new("cp").arg(program).arg(&to).status().expect("cp runs");
+        assert!(status.success(), "cannot copy {program}");
+        to
     }
 
     /// The directory itself; only real root can write here.

@@ -1,0 +1,243 @@
+//! `--rootfs` and `--bind`.
+
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::finish;
+use crate::support::{Lab, NOBODY_WE_KNOW, is_root};
+use crate::terminal::Terminal;
+
+/// A root that borrows /usr from this machine.
+fn tree(lab: &Lab) -> PathBuf {
+    let root = lab.home("root");
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        symlink(format!("usr/{name}"), root.join(name)).unwrap();
+    }
+    for dir in ["etc", "home", "usr"] {
+        fs::create_dir(root.join(dir)).unwrap();
+    }
+    fs::write(root.join("etc/passwd"), "root:x:0:0::/home/admin:/bin/sh\nalice:x:7:8::/home/alice:/bin/sh\n")
+        .unwrap();
+    own(&root);
+    root
+}
+
+/// Gives a tree to the unprivileged user.
+fn own(path: &Path) {
+    if is_root() {
+        let status = Command::new("chown")
+            .args(["-hR", &format!("{NOBODY_WE_KNOW}:{NOBODY_WE_KNOW}")])
+            .arg(path)
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+fn inside(lab: &Lab, root: &Path, options: &[&str], script: &str) -> (String, String, Option<i32>) {
+    let mut command = lab.command();
+    command.arg("--rootfs").arg(root).args(["--bind", "/usr:/usr:ro"]).args(options);
+    finish(command.args(["--", "sh", "-c", script]))
+}
+
+fn prints(options: &[&str], script: &str, expected: &str) {
+    let lab = Lab::new();
+    let root = tree(&lab);
+    let (out, err, status) = inside(&lab, &root, options, script);
+    assert_eq!((out.as_str(), status), (expected, Some(0)), "{script}: {err}");
+}
+
+#[test]
+fn the_directory_is_the_root() {
+    prints(
+        &[],
+        "pwd; ls -1 /; stat -c %u:%g / /etc/passwd",
+        "/\nbin\ndev\netc\nhome\nlib\nlib64\nproc\nsbin\nsys\nusr\n0:0\n0:0\n",
+    );
+}
+
+#[test]
+fn devices_work() {
+    prints(
+        &[],
+        "for d in null zero full random urandom tty; do stat -c '%n %F %a' /dev/$d; done; head -c 3 /dev/zero | od -An -tx1; \
+         echo x >/dev/null; echo y | cat /dev/stdin; : >/dev/shm/z; stat -c '%F %a' /dev/shm; [ -e /dev/pts ] && echo pts",
+        "/dev/null character special file 666\n/dev/zero character special file 666\n/dev/full character special file 666\n\
+         /dev/random character special file 666\n/dev/urandom character special file 666\n/dev/tty character special file 666\n \
+         00 00 00\ny\ndirectory 1777\npts\n",
+    );
+}
+
+#[test]
+fn proc_and_sys_are_there() {
+    prints(
+        &[],
+        "readlink /proc/self/root; [ -d /sys/devices ] && echo sys; [ /proc/$$/exe -ef /bin/sh ] && echo exe",
+        "/\nsys\nexe\n",
+    );
+}
+
+#[test]
+fn new_terminals_can_be_had() {
+    prints(&[], "script -qec 'tty | cut -c1-9' /dev/null </dev/null | tr -d '\\r'", "/dev/pts/\n");
+}
+
+#[test]
+fn our_own_terminal_has_its_name() {
+    let lab = Lab::new();
+    let root = tree(&lab);
+    let mut command = lab.command();
+    command.arg("--rootfs").arg(root).args([
+        "--bind",
+        "/usr",
+        "--",
+        "sh",
+        "-c",
+        "tty; : >/dev/tty && echo fine",
+    ]);
+    let mut terminal = Terminal::run(&command);
+    terminal.expect("/dev/console");
+    terminal.expect("fine");
+    assert!(terminal.end().success());
+}
+
+#[test]
+fn variables_fit_the_root() {
+    let lab = Lab::new();
+    let root = tree(&lab);
+    let mut command = lab.command();
+    command
+        .env_clear()
+        .env("PATH", "/nowhere")
+        .env("HOME", "/home/me")
+        .env("LANG", "C")
+        .env("TMPDIR", "/scratch");
+    command
+        .arg("--rootfs")
+        .arg(root)
+        .args(["--bind", "/usr", "--user", "alice", "--env", "X=1", "--", "env"]);
+    let (out, err, _) = finish(&mut command);
+    let mut lines: Vec<&str> = out.lines().collect();
+    lines.sort_unstable();
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(
+        lines,
+        ["HOME=/home/alice", "LANG=C", "LOGNAME=alice", path, "SHELL=/bin/sh", "USER=alice", "X=1"],
+        "{err}"
+    );
+}
+
+#[test]
+fn an_environment_of_its_own() {
+    prints(
+        &["--clear-env"],
+        "env | grep -Ev '^(PWD|_|SHLVL|TERM)=' | sort",
+        "HOME=/home/admin\nLOGNAME=root\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nSHELL=/bin/sh\nUSER=root\n",
+    );
+}
+
+#[test]
+fn names_and_commands_are_looked_up_inside() {
+    let lab = Lab::new();
+    let root = tree(&lab);
+    fs::create_dir_all(root.join("opt/x")).unwrap();
+    own(&root);
+    let (out, err, status) =
+        inside(&lab, &root, &["--user", "alice", "--workdir", "/opt/x"], "echo $(id -u) $(id -g); pwd");
+    assert_eq!((out.as_str(), status), ("7 8\n/opt/x\n", Some(0)), "{err}");
+    let (_, err, status) = inside(&lab, &root, &["--user", "daemon"], "true");
+    assert_eq!(status, Some(125), "{err}");
+    let (_, err, status) = inside(&lab, &root, &["--workdir", "/tmp"], "true");
+    assert_eq!(status, Some(125), "{err}");
+    let mut command = lab.command();
+    command.arg("--rootfs").arg(&root).arg("--").arg(lab.remainroot());
+    assert_eq!(finish(&mut command).2, Some(127));
+}
+
+#[test]
+fn binds_are_made_and_kept_read_only() {
+    let lab = Lab::new();
+    let (root, data) = (tree(&lab), lab.home("data"));
+    fs::write(data.join("file"), "old\n").unwrap();
+    symlink("/../home", root.join("link")).unwrap();
+    own(&data);
+    own(&root);
+    let data = data.display();
+    let options = [
+        "--bind",
+        &format!("{data}:/srv/data"),
+        "--bind",
+        &format!("{data}:/link/ro:ro"),
+        "--bind",
+        &format!("{data}/file:/etc/made/file:ro"),
+    ];
+    let script = "echo new >/srv/data/file; cat /home/ro/file /etc/made/file; for f in /home/ro/file /etc/made/file; do echo x >>$f && echo wrote; done";
+    let (out, err, status) = inside(
+        &lab,
+        &root,
+        &options,
+        &format!("({script}) 2>/dev/null; touch /home/ro/x 2>&1 | grep -c Read-only"),
+    );
+    assert_eq!((out.as_str(), status), ("new\nnew\n1\n", Some(0)), "{err}");
+    assert!(root.join("home/ro").is_dir() && root.join("etc/made/file").is_file());
+}
+
+#[test]
+fn binds_without_a_root() {
+    let lab = Lab::new();
+    let (data, here) = (lab.home("data"), lab.home("here"));
+    fs::write(data.join("file"), "text\n").unwrap();
+    let bind = format!("{}:{}/made:ro", data.display(), here.display());
+    let script = format!("cat {}/made/file", here.display());
+    let (out, err, status) = finish(lab.command().args(["--bind", &bind, "--", "sh", "-c", &script]));
+    assert_eq!((out.as_str(), status), ("text\n", Some(0)), "{err}");
+    assert_eq!(fs::read_dir(here.join("made")).unwrap().count(), 0, "seen outside");
+}
+
+/// What the machine's resolv.conf says, if it has one.
+fn resolv_conf() -> Option<String> {
+    fs::read_to_string("/etc/resolv.conf").ok()
+}
+
+#[test]
+fn name_service_works() {
+    let Some(expected) = resolv_conf() else {
+        return crate::support::skipped("name_service_works", "this machine has no /etc/resolv.conf");
+    };
+    let look = "cat /etc/resolv.conf; echo x 2>/dev/null >>/etc/resolv.conf || echo refused";
+    let expected = format!("{expected}refused\n");
+    // As a file that is there; as a link into a /run that is not the root's; as none at all.
+    for (case, left) in [("file", true), ("link", false), ("none", true)] {
+        let lab = Lab::new();
+        let root = tree(&lab);
+        match case {
+            "file" => fs::write(root.join("etc/resolv.conf"), "other\n").unwrap(),
+            "link" => symlink("../run/resolve/stub.conf", root.join("etc/resolv.conf")).unwrap(),
+            _ => {}
+        }
+        if is_root() && case == "file" {
+            chown(root.join("etc/resolv.conf"), Some(NOBODY_WE_KNOW), Some(NOBODY_WE_KNOW)).unwrap();
+        }
+        let (out, err, _) = inside(&lab, &root, &[], look);
+        assert_eq!(out, expected, "{case}: {err}");
+        assert_eq!(root.join("etc/resolv.conf").exists(), left, "{case}");
+        assert!(!root.join("run").exists(), "{case}: something was left in /run");
+    }
+}
+
+#[test]
+fn nothing_is_mounted_outside() {
+    let mounts = || fs::read_to_string("/proc/self/mounts").unwrap();
+    let lab = Lab::new();
+    let root = tree(&lab);
+    let before = mounts();
+    assert_eq!(inside(&lab, &root, &[], "true").2, Some(0));
+    assert_eq!(mounts(), before);
+}
+
+#[test]
+fn namespaces_can_be_made_inside() {
+    // pivot_root and not chroot: the kernel makes no user namespace for a process in a chroot.
+    prints(&[], "unshare --user true && echo made", "made\n");
+}

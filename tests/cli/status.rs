@@ -1,0 +1,148 @@
+//! Exit status, and what is said when there is none of the guest's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+
+use crate::support::Lab;
+use crate::{eventually, finish, pids_with};
+
+fn sh(lab: &Lab, script: &str) -> (String, String, Option<i32>) {
+    finish(lab.command().args(["--", "sh", "-c", script]))
+}
+
+#[test]
+fn the_guests_exit_status_is_ours() {
+    let lab = Lab::new();
+    for status in [0, 1, 3, 125, 255] {
+        assert_eq!(sh(&lab, &format!("exit {status}")), (String::new(), String::new(), Some(status)));
+    }
+}
+
+#[test]
+fn a_guest_killed_by_a_signal_has_us_die_of_it() {
+    let lab = Lab::new();
+    for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV, libc::SIGPIPE, libc::SIGINT, 40] {
+        let status =
+            lab.command().args(["--", "bash", "-c", &format!("kill -{signal} $$")]).status().unwrap();
+        assert_eq!((status.signal(), status.core_dumped()), (Some(signal), false));
+    }
+}
+
+#[test]
+fn a_program_that_is_not_found() {
+    let lab = Lab::new();
+    for command in ["remainroot-no-such-program", "./none", "/etc/passwd/none"] {
+        let (out, err, status) = finish(lab.command().env("PATH", "/usr/bin:/bin").arg(command));
+        assert_eq!((out.as_str(), status), ("", Some(127)), "{command}");
+        assert!(err.starts_with(&format!("remainroot: {command}: not found")), "{err}");
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_run() {
+    let lab = Lab::new();
+    let file = |name: &str, text: &str, mode| {
+        fs::write(lab.path().join(name), text).unwrap();
+        fs::set_permissions(lab.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    file("closed", "#!/bin/sh\n", 0o644);
+    file("lost", "#!/no/such/interpreter\n", 0o755);
+    for (command, expected, word) in [
+        ("./closed", 126, "Permission denied"),
+        ("/", 126, "Permission denied"),
+        ("./lost", 127, "interpreter"),
+    ] {
+        let (out, err, status) = finish(lab.command().arg(command));
+        assert_eq!((out.as_str(), status), ("", Some(expected)), "{command}: {err}");
+        assert!(err.contains(word), "{command}: {err}");
+    }
+}
+
+#[test]
+fn the_path_is_searched_past_what_cannot_be_run() {
+    let lab = Lab::new();
+    let (first, second) = (lab.home("first"), lab.home("second"));
+    fs::write(first.join("tool"), "#!/bin/sh\necho first\n").unwrap();
+    fs::write(second.join("tool"), "echo \"second $1\"\n").unwrap();
+    fs::set_permissions(second.join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}:/usr/bin:/bin", first.display(), second.display());
+    // No #! line either: execvp(3), and so env(1), gives it to sh.
+    let (out, err, status) = finish(lab.command().env("PATH", path).args(["tool", "x"]));
+    assert_eq!((out.as_str(), err.as_str(), status), ("second x\n", "", Some(0)));
+}
+
+#[test]
+fn our_own_failures_are_125() {
+    let lab = Lab::new();
+    let file = lab.path().join("remainroot");
+    let file = file.to_str().unwrap();
+    for (options, word) in [
+        (&["--no-such-option", "true"][..], "--no-such-option"),
+        (&[], "CMD"),
+        (&["--userns", "some", "true"], "some"),
+        (&["--user", "no-such-user", "true"], "no-such-user"),
+        (&["--user", "root:no-such-group", "true"], "no-such-group"),
+        (&["--env", "novalue", "true"], "novalue"),
+        (&["--bind", "a", "true"], "--bind a"),
+        (&["--bind", "/no/such/source", "true"], "/no/such/source"),
+        (&["--workdir", "/no/such/dir", "true"], "/no/such/dir"),
+        (&["--rootfs", "/no/such/dir", "true"], "debootstrap"),
+        (&["--rootfs", file, "true"], "not a directory"),
+        (&["--rootfs", "/", "true"], "present root"),
+        (&["--userns", "none", "--rootfs", "/tmp", "true"], "--userns none"),
+    ] {
+        let (out, err, status) = finish(lab.command().args(options));
+        assert_eq!((out.as_str(), status), ("", Some(125)), "{options:?}: {err}");
+        assert!(err.contains(word), "{options:?}: {err}");
+        assert!(err.lines().all(|line| line.starts_with("remainroot:")), "{options:?}: {err}");
+        assert!(!err.contains("os error"), "{options:?}: {err}");
+    }
+}
+
+#[test]
+fn help_and_version_go_to_stdout() {
+    let lab = Lab::new();
+    let (out, err, status) = finish(lab.command().arg("--version"));
+    assert_eq!(
+        (out, err, status),
+        (format!("remainroot {}\n", env!("CARGO_PKG_VERSION")), String::new(), Some(0))
+    );
+    for words in [&["--help"][..], &["run", "--help"], &["-h"]] {
+        let (out, err, status) = finish(lab.command().args(words));
+        assert_eq!((err.as_str(), status), ("", Some(0)));
+        assert!(out.contains("--rootfs") && out.contains("Examples:"), "{out}");
+    }
+}
+
+#[test]
+fn a_command_may_be_named_like_a_subcommand() {
+    let lab = Lab::new();
+    let tools = lab.home("tools");
+    fs::write(tools.join("run"), "#!/bin/sh\necho ran \"$@\"\n").unwrap();
+    fs::set_permissions(tools.join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", tools.display());
+    let (out, err, status) = finish(lab.command().env("PATH", path).args(["--", "run", "--", "-x"]));
+    assert_eq!((out.as_str(), err.as_str(), status), ("ran -- -x\n", "", Some(0)));
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let lab = Lab::new();
+    assert_eq!(sh(&lab, "true & (true &) ; exec true").2, Some(0));
+    eventually("the tracer goes", || pids_with(lab.path().to_str().unwrap()).is_empty());
+}
+
+#[test]
+fn daemons_outlive_the_guest_and_hold_nobody_up() {
+    let lab = Lab::new();
+    let sleep = lab.copy("/bin/sleep", "sleep");
+    let script = format!("{} 3 >/dev/null 2>&1 </dev/null & exit 4", sleep.display());
+    let start = std::time::Instant::now();
+    // `output` reads to the end of both pipes: nobody but the guest may hold them.
+    assert_eq!(sh(&lab, &script), (String::new(), String::new(), Some(4)));
+    assert!(start.elapsed().as_millis() < 2500, "waited for the daemon");
+    let daemon = || pids_with(&format!("^{} 3", sleep.display()));
+    assert_eq!(daemon().len(), 1, "the daemon lives");
+    eventually("the daemon's end, and the tracer's", || pids_with(lab.path().to_str().unwrap()).is_empty());
+}
