@@ -130,19 +130,29 @@ impl Display for Op {
 /// What every sequence begins with, so that most operations find something.
 const SETTING: &str = "0 mkdir d 0777\n0 widen d\n0 create a 0 0644\n0 symlink l a\n";
 
+/// Whether the machine's devices can be mounted over placeholders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// They can be opened.
+    Covered,
+    /// They are empty files to those who open them.
+    Placeholders,
+}
+
 /// The text of a sequence, to be run by the guest program.
-pub fn script(ops: &[Op]) -> String {
+pub fn script(ops: &[Op], devices: Devices) -> String {
     let mut text = format!("S\n{SETTING}");
-    for op in sifted(ops) {
+    for op in sifted(ops, devices) {
         text += &format!("{op}\n");
     }
     text + "E\n"
 }
 
 /// Leaves out what is known to differ (see the table of differences), and what would ask for permission.
-fn sifted(ops: &[Op]) -> impl Iterator<Item = &Op> {
+fn sifted(ops: &[Op], devices: Devices) -> impl Iterator<Item = &Op> {
     let sets_capability = ops.iter().any(|op| matches!(op.what, What::SetXattr { name: CAPABILITY, .. }));
     ops.iter().filter(move |op| match op.what {
+        What::Plain { call: "read", .. } => devices == Devices::Covered,
         What::Plain { call: "write", .. } => !sets_capability && op.actor == 0,
         // Protected hard links (fs.protected_hardlinks) ask for permission.
         What::Pair { call: "link", .. } => op.actor == 0,

@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use generate::Op;
+use generate::{Devices, Op};
 use support::{Lab, Machine, can_compile, is_root, skipped};
 
 /// Sequences of one start of the guest program.
@@ -32,7 +32,44 @@ const PATIENCE: &str = "120";
 struct Bench {
     lab: Lab,
     guest: PathBuf,
+    /// Where remainroot is started.
+    place: Place,
     starts: Cell<u32>,
+}
+
+/// Where remainroot is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// On the host, so that it makes a namespace.
+    Host,
+    /// On the host, and told to make none.
+    NoNamespace,
+    /// In a namespace of one id, as its root, but without any capability.
+    NoCapabilities,
+}
+
+impl Place {
+    /// Whether the guest may mount.
+    fn devices(self) -> Devices {
+        match self {
+            Place::Host => Devices::Covered,
+            Place::NoNamespace | Place::NoCapabilities => Devices::Placeholders,
+        }
+    }
+
+    /// The words that come before the guest program.
+    fn words(self, remainroot: &str) -> Vec<&str> {
+        match self {
+            Place::Host => vec![remainroot, "--"],
+            Place::NoNamespace => vec![remainroot, "--userns", "none", "--"],
+            Place::NoCapabilities => {
+                let mut words =
+                    vec!["unshare", "--user", "--map-root-user", "setpriv", "--bounding-set=-all"];
+                words.extend(["--inh-caps=-all", remainroot, "--"]);
+                words
+            }
+        }
+    }
 }
 
 /// What one world printed.
@@ -40,7 +77,7 @@ type Printed = Vec<String>;
 
 impl Bench {
     /// `None` if this machine cannot, which has been said.
-    fn new(test: &str, machine: Machine) -> Option<Bench> {
+    fn new(test: &str, machine: Machine, place: Place) -> Option<Bench> {
         if !is_root() {
             skipped(test, "the kernel's half of the comparison needs real root");
             return None;
@@ -50,7 +87,7 @@ impl Bench {
         }
         let lab = Lab::new();
         let guest = lab.guest("files", machine);
-        Some(Bench { lab, guest, starts: Cell::new(0) })
+        Some(Bench { lab, guest, place, starts: Cell::new(0) })
     }
 
     /// Runs a script in a new directory of the world's. What a hung or failed start printed stands, with how it ended.
@@ -85,7 +122,9 @@ impl Bench {
         let mut native = Command::new("timeout");
         native.args(["--kill-after=5", PATIENCE]).arg(&self.guest);
         let mut ours = self.lab.unprivileged("timeout");
-        ours.args(["--kill-after=5", PATIENCE]).arg(self.lab.remainroot()).arg("--").arg(&self.guest);
+        let remainroot = self.lab.remainroot();
+        let words = self.place.words(remainroot.to_str().expect("a plain path"));
+        ours.args(["--kill-after=5", PATIENCE]).args(words).arg(&self.guest);
         (self.run(native, "native", script), self.run(ours, "ours", script))
     }
 }
@@ -120,10 +159,11 @@ fn differs(bench: &Bench, script: &str) -> Option<String> {
 /// The shortest sequence like this one that differs: proptest's simplest values, then every operation left out that
 /// can be.
 fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> String {
-    let test = |ops: &[Op]| differs(bench, &generate::script(ops));
+    let script = |ops: &[Op]| generate::script(ops, bench.place.devices());
+    let test = |ops: &[Op]| differs(bench, &script(ops));
     let mut worst = tree.current();
     let Some(mut text) = test(&worst) else {
-        return format!("{}(alone it did not differ again)\n", generate::script(&worst));
+        return format!("{}(alone it did not differ again)\n", script(&worst));
     };
     let mut goes_on = tree.simplify();
     for _ in 0..200 {
@@ -156,9 +196,9 @@ fn from_env(name: &str) -> Option<u64> {
 }
 
 /// Generated sequences agree.
-fn agree(test: &str, machine: Machine) {
-    let Some(bench) = Bench::new(test, machine) else { return };
-    let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(1000) as usize;
+fn agree(test: &str, machine: Machine, place: Place, cases: u64) {
+    let Some(bench) = Bench::new(test, machine, place) else { return };
+    let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let seed = from_env("REMAINROOT_ORACLE_SEED").unwrap_or(clock);
     let mut bytes = [0; 32];
@@ -172,7 +212,8 @@ fn agree(test: &str, machine: Machine) {
         let count = BATCH.min(cases - done);
         let new = |_| strategy.new_tree(&mut runner).expect("the strategy filters nothing");
         let trees: Vec<_> = (0..count).map(new).collect();
-        let scripts: Vec<String> = trees.iter().map(|tree| generate::script(&tree.current())).collect();
+        let scripts: Vec<String> =
+            trees.iter().map(|tree| generate::script(&tree.current(), place.devices())).collect();
         let (native, ours) = bench.both(&scripts.concat());
         let (native, ours) = (split(&native), split(&ours));
         let nothing = Printed::new();
@@ -190,18 +231,30 @@ fn agree(test: &str, machine: Machine) {
 
 #[test]
 fn files_agree_with_the_kernel_on_x86_64() {
-    agree("files_agree_with_the_kernel_on_x86_64", Machine::X86_64);
+    agree("files_agree_with_the_kernel_on_x86_64", Machine::X86_64, Place::Host, 1000);
 }
 
 #[test]
 fn files_agree_with_the_kernel_on_i386() {
-    agree("files_agree_with_the_kernel_on_i386", Machine::I386);
+    agree("files_agree_with_the_kernel_on_i386", Machine::I386, Place::Host, 1000);
+}
+
+#[test]
+fn files_agree_without_a_namespace() {
+    agree("files_agree_without_a_namespace", Machine::X86_64, Place::NoNamespace, 300);
+}
+
+#[test]
+fn files_agree_without_capabilities() {
+    agree("files_agree_without_capabilities", Machine::X86_64, Place::NoCapabilities, 300);
 }
 
 /// A listed difference that is none any more must be struck off the list.
 #[test]
 fn known_differences_still_differ() {
-    let Some(bench) = Bench::new("known_differences_still_differ", Machine::X86_64) else { return };
+    let Some(bench) = Bench::new("known_differences_still_differ", Machine::X86_64, Place::Host) else {
+        return;
+    };
     for (why, ops) in differences::KNOWN {
         let script = format!("S\n{ops}E\n");
         assert!(differs(&bench, &script).is_some(), "this agrees now, so it need not be listed: {why}");
@@ -212,7 +265,7 @@ fn known_differences_still_differ() {
 #[test]
 fn fixed_sequences_agree() {
     for machine in [Machine::X86_64, Machine::I386] {
-        let Some(bench) = Bench::new("fixed_sequences_agree", machine) else { continue };
+        let Some(bench) = Bench::new("fixed_sequences_agree", machine, Place::Host) else { continue };
         for (what, ops) in differences::FIXED {
             if let Some(difference) = differs(&bench, &format!("S\n{ops}E\n")) {
                 panic!("{what} ({machine:?}):\n{difference}");
