@@ -17,8 +17,7 @@ const NONE: Option<&str> = None;
 /// Mounts what is asked for, in the present mount namespace, which must be ours alone; with `rootfs`, makes that the
 /// root directory of this process and goes there.
 pub fn build(rootfs: Option<&Path>, binds: &[Bind]) -> Result<(), Trouble> {
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
-        .map_err(|errno| failed("cannot make mounts private", errno))?;
+    make_mounts_private().map_err(|errno| failed("cannot make mounts private", errno))?;
     let Some(rootfs) = rootfs else {
         return bind_all(&open(Path::new("/"))?, binds);
     };
@@ -38,6 +37,11 @@ pub fn build(rootfs: Option<&Path>, binds: &[Bind]) -> Result<(), Trouble> {
     resolv_conf(&root)?;
     bind_all(&root, binds)?;
     change_root(&dir).map_err(failed)
+}
+
+/// Has no mount made here show elsewhere, or the other way round.
+pub fn make_mounts_private() -> Result<(), Errno> {
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
 }
 
 fn open(dir: &Path) -> Result<Root, Trouble> {

@@ -10,6 +10,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getegid, geteuid};
 use remainroot_shims::owner::World;
 
+use super::rootfs::make_mounts_private;
 use super::trouble::{Trouble, why};
 use super::{Inside, UserNs};
 use crate::sys::process::{Fork, exit_now, fork};
@@ -61,15 +62,16 @@ enum Choice {
     TryToMake,
 }
 
-fn choose(mode: UserNs, here: Standing) -> Choice {
+fn choose(mode: UserNs, here: Standing, mounts: bool) -> Choice {
     match mode {
         UserNs::None | UserNs::Keep => Choice::Stay,
         UserNs::New => Choice::Make,
         UserNs::Auto if here.initial || !here.root => Choice::Make,
-        UserNs::Auto if here.dac_override => Choice::Stay,
-        // Root in name (bwrap, `runc spec --rootless`): a namespace of our own would give the capabilities back.
-        // Since Linux 5.12 the kernel refuses to map uid 0 into it for a process without CAP_SETFCAP
-        // (`verify_root_map`), and a container's seccomp profile may as well; and then unshare(2) cannot be undone.
+        UserNs::Auto if here.dac_override && (here.sys_admin || !mounts) => Choice::Stay,
+        // Root in part (podman, where it cannot mount) or in name only (bwrap, `runc spec --rootless`): a namespace of
+        // our own would give all capabilities back. Since Linux 5.12 the kernel refuses to map uid 0 into it for a
+        // process without CAP_SETFCAP (`verify_root_map`), and a container's seccomp profile may forbid it as well;
+        // and then unshare(2) cannot be undone.
         UserNs::Auto => Choice::TryToMake,
     }
 }
@@ -77,10 +79,10 @@ fn choose(mode: UserNs, here: Standing) -> Choice {
 /// Goes into the namespace that `mode` asks for; if `mounts`, it is one in which we can mount.
 pub fn enter(mode: UserNs, mounts: bool) -> Result<Inside, Trouble> {
     let here = Standing::now();
-    let make = match choose(mode, here) {
+    let make = match choose(mode, here, mounts) {
         Choice::Stay => false,
         Choice::Make => true,
-        Choice::TryToMake => a_child_can_make(),
+        Choice::TryToMake => a_child_can_make(mounts),
     };
     if make {
         if here.initial && here.root {
@@ -130,10 +132,11 @@ fn make_namespace() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether [`make_namespace`] would succeed, as tried by a child.
-fn a_child_can_make() -> bool {
+/// Whether [`make_namespace`] would succeed, and, with `mounts`, mounting in it, as tried by a child.
+fn a_child_can_make(mounts: bool) -> bool {
+    let works = || make_namespace().is_ok() && (!mounts || make_mounts_private().is_ok());
     match fork() {
-        Ok(Fork::Child) => exit_now(make_namespace().is_err().into()),
+        Ok(Fork::Child) => exit_now(if works() { 0 } else { 1 }),
         Ok(Fork::Parent(pid)) => {
             matches!(waitpid(nix::unistd::Pid::from_raw(pid), None), Ok(WaitStatus::Exited(_, 0)))
         }
@@ -223,20 +226,25 @@ mod tests {
 
     #[test]
     fn auto_keeps_a_namespace_whose_root_we_are() {
-        assert_eq!(choose(UserNs::Auto, PODMAN), Choice::Stay);
-        assert_eq!(choose(UserNs::Auto, Standing { root: false, ..PODMAN }), Choice::Make);
-        assert_eq!(choose(UserNs::Auto, Standing { dac_override: false, ..PODMAN }), Choice::TryToMake);
-        for root in [false, true] {
-            assert_eq!(choose(UserNs::Auto, Standing { initial: true, root, ..PODMAN }), Choice::Make);
+        for mounts in [false, true] {
+            let auto = |here| choose(UserNs::Auto, here, mounts);
+            assert_eq!(auto(Standing { sys_admin: true, ..PODMAN }), Choice::Stay);
+            assert_eq!(auto(Standing { root: false, ..PODMAN }), Choice::Make);
+            assert_eq!(auto(Standing { dac_override: false, ..PODMAN }), Choice::TryToMake);
+            for root in [false, true] {
+                assert_eq!(auto(Standing { initial: true, root, ..PODMAN }), Choice::Make);
+            }
         }
+        assert_eq!(choose(UserNs::Auto, PODMAN, false), Choice::Stay);
+        assert_eq!(choose(UserNs::Auto, PODMAN, true), Choice::TryToMake);
     }
 
     #[test]
     fn other_modes_do_as_they_are_told() {
         for here in [PODMAN, Standing { initial: true, ..PODMAN }] {
-            assert_eq!(choose(UserNs::New, here), Choice::Make);
-            assert_eq!(choose(UserNs::Keep, here), Choice::Stay);
-            assert_eq!(choose(UserNs::None, here), Choice::Stay);
+            assert_eq!(choose(UserNs::New, here, true), Choice::Make);
+            assert_eq!(choose(UserNs::Keep, here, true), Choice::Stay);
+            assert_eq!(choose(UserNs::None, here, false), Choice::Stay);
         }
     }
 
