@@ -22,6 +22,13 @@ pub enum Event {
     Stopped(i32),
     /// It left the group stop.
     Continued,
+    /// A signal reached it that no guest and not the front had sent.
+    Signalled {
+        /// The signal.
+        signal: i32,
+        /// The sender's pid, 0 if that is outside of our pid namespace.
+        sender: i32,
+    },
     /// It ended.
     Ended(End),
     /// It ended, and left others behind: the tracer stays with them. Follows `Ended`.
@@ -44,6 +51,7 @@ impl Event {
             Event::Ended(End::Code(code)) => (5, 0, code),
             Event::Ended(End::Signal(signal)) => (6, 0, signal),
             Event::Left => (8, 0, 0),
+            Event::Signalled { signal, sender } => (9, signal as u32, sender),
             Event::Failed(error) => {
                 let (kind, errno) = error.to_raw();
                 (7, kind, errno)
@@ -58,7 +66,7 @@ impl Event {
 
     /// From a message; `None` if it is none of ours.
     pub fn decode(message: &[u8]) -> Option<Event> {
-        let word = |n: usize| Some(<[u8; 4]>::try_from(message.get(n..n + 4)?).ok()?);
+        let word = |n: usize| <[u8; 4]>::try_from(message.get(n..n + 4)?).ok();
         let (tag, a, b) =
             (u32::from_ne_bytes(word(0)?), u32::from_ne_bytes(word(4)?), i32::from_ne_bytes(word(8)?));
         Some(match tag {
@@ -69,6 +77,7 @@ impl Event {
             5 => Event::Ended(End::Code(b)),
             6 => Event::Ended(End::Signal(b)),
             8 => Event::Left,
+            9 => Event::Signalled { signal: a as i32, sender: b },
             7 => Event::Failed(EngineError::from_raw(a, b)?),
             _ => return None,
         })
@@ -89,6 +98,7 @@ mod tests {
             Event::Ended(End::Code(255)),
             Event::Ended(End::Signal(libc::SIGSEGV)),
             Event::Left,
+            Event::Signalled { signal: libc::SIGUSR1, sender: 0 },
             Event::Failed(EngineError::Seize(libc::EPERM)),
         ];
         for event in events {

@@ -10,6 +10,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid, getsid, tcgetpgrp, tcsetpgrp};
 
+use super::doubles::{Doubles, Sent};
 use super::forward::{Verdict, tracer_of, verdict};
 use super::{OUR_FAILURE, explain};
 use crate::engine::{EVENT_SIZE, End, Event};
@@ -37,6 +38,7 @@ pub fn main(tracer: i32, events: OwnedFd, command: &OsStr) -> i32 {
         stopped: false,
         continued_at: None,
         early: Vec::new(),
+        doubles: Doubles::default(),
     };
     match front.wait_for_end(command) {
         Outcome::Ended(End::Code(code)) => code,
@@ -73,6 +75,8 @@ struct Front {
     continued_at: Option<Instant>,
     /// Signals for the guest, with their values, that came before it.
     early: Vec<(i32, Option<u64>)>,
+    /// Signals that the guest may have had as well.
+    doubles: Doubles,
 }
 
 impl Front {
@@ -82,8 +86,12 @@ impl Front {
                 PollFd::new(self.events.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             ];
+            let wait = self.doubles.wait(Instant::now());
+            // Rounded up: a wait of no milliseconds would be repeated until the time has come.
+            let wait =
+                wait.map_or(PollTimeout::NONE, |wait| PollTimeout::from(wait.subsec_millis() as u16 + 1));
             // Nothing but EINTR and a lack of memory can fail here, and both pass.
-            let _ = poll(&mut fds, PollTimeout::NONE);
+            let _ = poll(&mut fds, wait);
             let ready = |n: usize| fds[n].revents().is_some_and(|flags| !flags.is_empty());
             let (event_waits, signal_waits) = (ready(0), ready(1));
             if event_waits && let Some(outcome) = self.on_message(command) {
@@ -91,6 +99,9 @@ impl Front {
             }
             if signal_waits {
                 self.on_signals();
+            }
+            while let Some((signal, value)) = self.doubles.due(Instant::now()) {
+                self.send(signal, value);
             }
         }
     }
@@ -110,6 +121,7 @@ impl Front {
             Event::Stopped(signal) => self.stop_too(signal),
             Event::Continued => self.stopped = false,
             Event::Left => {}
+            Event::Signalled { signal, sender } => self.doubles.hear(Sent { signal, sender }, Instant::now()),
             Event::Ended(end) => {
                 self.see_tracer_off();
                 return Some(Outcome::Ended(end));
@@ -227,7 +239,12 @@ impl Front {
                         }
                     }
                     let value = (info.ssi_code == libc::SI_QUEUE).then_some(info.ssi_ptr);
-                    self.send(signal, value);
+                    if info.ssi_code <= 0 && self.shares_its_group() {
+                        let sent = Sent { signal, sender: info.ssi_pid as i32 };
+                        self.doubles.hold(sent, value, Instant::now());
+                    } else {
+                        self.send(signal, value);
+                    }
                 }
             }
         }
@@ -235,13 +252,12 @@ impl Front {
 
     /// Whether a SIGCONT that we got has reached the stopped guest as well: `fg` sends it to the process group.
     fn continued_by_itself(&mut self) -> bool {
-        let Some(guest) = self.guest.as_ref().filter(|_| self.stopped) else {
-            return false;
-        };
-        if getpgid(Some(Pid::from_raw(guest.pid))) != Ok(getpgrp()) {
-            return false;
-        }
-        self.tracer_speaks_soon()
+        self.stopped && self.shares_its_group() && self.tracer_speaks_soon()
+    }
+
+    /// Whether the guest is in our process group.
+    fn shares_its_group(&self) -> bool {
+        self.guest.as_ref().is_some_and(|guest| getpgid(Some(Pid::from_raw(guest.pid))) == Ok(getpgrp()))
     }
 
     fn send(&mut self, signal: i32, value: Option<u64>) {

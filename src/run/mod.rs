@@ -7,6 +7,7 @@
 //! - The *guest* is the tracer's child, in the front's process group.
 
 mod account;
+mod doubles;
 mod environment;
 mod explain;
 mod forward;

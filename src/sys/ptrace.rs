@@ -101,6 +101,12 @@ pub fn signal_info(pid: i32) -> Result<libc::siginfo_t> {
     Ok(info)
 }
 
+/// Who sent a signal (0: somebody outside of our pid namespace), if a process did: kill, tgkill, sigqueue.
+pub fn sender(info: &libc::siginfo_t) -> Option<i32> {
+    // SAFETY: with these codes the record holds the sender's pid.
+    matches!(info.si_code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE).then(|| unsafe { info.si_pid() })
+}
+
 /// Sends a signal to one task with the information that an earlier one came with. Where the kernel does not let us
 /// pretend (`si_code >= 0`: it speaks of the kernel itself), the signal is sent plainly.
 pub fn requeue_signal(tgid: i32, tid: i32, info: &libc::siginfo_t) {

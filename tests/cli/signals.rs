@@ -87,6 +87,22 @@ fn what_the_guest_sends_to_its_group_is_not_doubled() {
 }
 
 #[test]
+fn what_others_send_to_the_group_is_not_doubled() {
+    let lab = Lab::new();
+    let mut guest = Running::sh(&lab, "trap 'echo got' USR1; echo ready; while :; do sleep 0.02; done");
+    assert_eq!(guest.line(), "ready");
+    // The sleeping child dies of it; the shell counts.
+    for _ in 0..5 {
+        kill(-guest.pid, Signal::SIGUSR1);
+        assert_eq!(guest.line(), "got");
+        std::thread::sleep(std::time::Duration::from_millis(150));
+    }
+    kill(guest.pid, Signal::SIGTERM);
+    assert!(guest.out.next().is_none(), "one more than was sent");
+    assert_eq!(guest.end(), (None, Some(libc::SIGTERM)));
+}
+
+#[test]
 fn killing_the_front_kills_the_tree() {
     let lab = Lab::new();
     let sleep = lab.copy("/bin/sleep", "sleep");

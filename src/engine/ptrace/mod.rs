@@ -144,7 +144,28 @@ impl Engine {
             }
             _ => false,
         };
+        if !held {
+            self.tell_of_signal(stopped.tid(), signal)?;
+        }
         self.go_on(stopped, if held { 0 } else { signal })
+    }
+
+    /// Tells the front of a signal that an outsider sent to the main guest: the front must not forward it once more,
+    /// if it was sent to their whole process group.
+    fn tell_of_signal(&self, tid: i32, signal: i32) -> Result<(), Lost> {
+        let is_main = |slot: &Slot| slot.tracee.process() == self.main;
+        if !self.run.tasks.borrow().get(tid).is_some_and(is_main) {
+            return Ok(());
+        }
+        let sender = ptrace::sender(&ptrace::signal_info(tid)?);
+        if let Some(sender) = sender
+            && sender != process::parent()
+            && self.run.tasks.borrow().get(sender).is_none()
+        {
+            // A front that is stopped reads nothing, and must not stop us: then the news is lost.
+            socket::offer(self.front.as_fd(), &Event::Signalled { signal, sender }.encode());
+        }
+        Ok(())
     }
 
     fn on_group_stop(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
