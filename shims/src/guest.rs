@@ -102,8 +102,11 @@ pub enum Place<'a> {
 /// One file of the guest's, found and held by the engine in the guest's stead. Operations are the kernel's own, made
 /// with the real credentials that guest and engine share; none of them blocks on the file (it is never opened).
 pub trait Node {
-    /// Identity, type, mode and native owner (`statx`).
+    /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
+
+    /// The generation of the inode, where the file system tells it (`name_to_handle_at`). Costs as much as a stat.
+    fn generation(&self) -> Option<u64>;
 
     /// `fchownat(…, -1, -1, AT_EMPTY_PATH)`: changes no owner, but does all else that a chown does: fails on a
     /// read-only file system or an immutable file, clears set-id bits and file capabilities, moves ctime.

@@ -221,6 +221,10 @@ impl Store for Fake {
 }
 
 impl Node for Program {
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
     fn stat(&self) -> Result<Inode, Errno> {
         let (mode, uid, gid) = self.native;
         let time = Time { sec: 1, nsec: 0 };

@@ -61,27 +61,19 @@ pub fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
     // struct file_handle: room for MAX_HANDLE_SZ, aligned as its integers are.
     let mut handle = [0u64; (HEAD + 128) / 8];
     let mut mount = 0i32;
-    // For file systems whose handles cannot be opened again, such as overlayfs (AT_HANDLE_FID, Linux 6.5).
-    const IDENTITY_ONLY: i32 = 0x200;
-    for flags in [0, IDENTITY_ONLY] {
-        handle[0] = 128;
-        // SAFETY: the path is NUL-terminated; the kernel writes at most the header and 128 bytes, and one integer.
-        let result = check(|| unsafe {
-            libc::syscall(
-                libc::SYS_name_to_handle_at,
-                fd.as_raw_fd(),
-                c"".as_ptr(),
-                handle.as_mut_ptr(),
-                &raw mut mount,
-                libc::AT_EMPTY_PATH | flags,
-            )
-        });
-        match result {
-            Ok(_) => break,
-            Err(libc::EOPNOTSUPP) if flags == 0 => {}
-            Err(_) => return None,
-        }
-    }
+    handle[0] = 128;
+    // SAFETY: the path is NUL-terminated; the kernel writes at most the header and 128 bytes, and one integer.
+    let result = check(|| unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            handle.as_mut_ptr(),
+            &raw mut mount,
+            libc::AT_EMPTY_PATH,
+        )
+    });
+    result.ok()?;
     let length = (handle[0] & 0xFFFF_FFFF) as usize;
     let bytes: Vec<u8> = handle.iter().flat_map(|word| word.to_ne_bytes()).collect();
     Some(bytes.get(4..HEAD + length)?.to_vec())
@@ -125,10 +117,18 @@ pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
     check(|| unsafe { libc::chmod(path.as_ptr(), mode) }.into()).map(drop)
 }
 
-/// `fchmod(fd, mode)`.
+/// Changes the mode of what a descriptor holds. EBADF for an `O_PATH` one where the kernel has no fchmodat2(2) (Linux
+/// 6.6), or a filter that does not know it.
 pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-    // SAFETY: plain numbers.
-    check(|| unsafe { libc::fchmod(fd.as_raw_fd(), mode) }.into()).map(drop)
+    const FCHMODAT2: libc::c_long = 452;
+    let fd = fd.as_raw_fd();
+    // SAFETY: the path is NUL-terminated.
+    let newer = check(|| unsafe { libc::syscall(FCHMODAT2, fd, c"".as_ptr(), mode, libc::AT_EMPTY_PATH) });
+    match newer {
+        // SAFETY: plain numbers.
+        Err(libc::ENOSYS | libc::EPERM) => check(|| unsafe { libc::fchmod(fd, mode) }.into()).map(drop),
+        other => other.map(drop),
+    }
 }
 
 /// `getxattr(path, name)`, whole.

@@ -273,3 +273,28 @@ fn fixed_sequences_agree() {
         }
     }
 }
+
+/// A change makes an overlay copy a file of its lower layer: another inode, with the same number and another birth
+/// time. The owner must be that of the copy.
+#[test]
+fn files_of_a_lower_layer_keep_their_owners() {
+    let test = "files_of_a_lower_layer_keep_their_owners";
+    let lab = Lab::new();
+    let home = lab.home("layers");
+    let script = r#"
+        mkdir lower lower/d upper work merged && echo f > lower/f && echo g > lower/g && sleep 0.05
+        mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr merged || exit 77
+        cd merged
+        exec "$0" --userns keep -- sh -c '
+            chown 33:44 f d && chmod 4755 f && chmod 2755 d && echo more >> f && touch d/x && mv g h && chown 1:2 h
+            stat -c "%n %u:%g %a" d d/x f h'
+    "#;
+    let mut command = lab.unprivileged("timeout");
+    command.args(["60", "unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]);
+    let output = command.arg(lab.remainroot()).current_dir(home).output().expect("timeout runs");
+    if output.status.code() == Some(77) {
+        return skipped(test, "no overlays in user namespaces (Linux 5.11)");
+    }
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(out, "d 33:44 2755\nd/x 0:44 644\nf 33:44 4755\nh 1:2 644\n", "{err}");
+}

@@ -43,6 +43,9 @@ pub fn set(
             seen.set_mode(attr.mode)?;
         }
     }
+    if default {
+        seen.stir()?;
+    }
     seen.remove_native_xattr(name)?;
     seen.save(guest, record, &attr);
     Ok(())

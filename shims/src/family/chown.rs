@@ -3,7 +3,7 @@
 //! The kernel cannot hold the new owner, so it is recorded; all else that a chown does is done natively: errors of
 //! the file system, ctime, set-id bits.
 
-use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_ISGID, S_ISUID};
+use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
 use super::file::{Seen, Target};
 use crate::abi::{Call, Errno, KeepGid, KeepUid};
@@ -69,10 +69,7 @@ fn change(guest: &dyn Guest, target: &Target, (uid, gid): Ids) -> Result<(), Err
     let mut seen = Seen::find(guest, target)?;
     let old = seen.attr();
     let new = rules::chown_common(&guest.cred(), &old, uid, gid).map_err(|errno| seen.denied(errno))?;
-    seen.touch_owner()?;
-    if (old.mode | seen.inode.mode) & (S_ISUID | S_ISGID) != 0 && !old.is_dir() {
-        seen.set_mode(new.mode)?;
-    }
+    seen.touch(new.mode)?;
     let mut record = seen.edit();
     if !old.is_dir() {
         record.xattrs.remove(CAPABILITY);
@@ -101,6 +98,15 @@ mod tests {
         assert_eq!(mock.owner("/f"), (33, 6));
         assert_eq!(chown(&mock, &call(&mock, &["/f"], &[0, 0])), Answer::Ret(0));
         assert_eq!(mock.records(), 0);
+    }
+
+    #[test]
+    fn the_record_is_of_the_copy_that_an_overlay_makes() {
+        let mock = Mock::new();
+        mock.file("/f", 0o100644);
+        mock.copy_up(crate::owner::Time { sec: 99, nsec: 0 });
+        assert_eq!(chown(&mock, &call(&mock, &["/f"], &[33, 44])), Answer::Ret(0));
+        assert_eq!(mock.owner("/f"), (33, 44));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What the file families share: which file a call means, how it looks to the guest, and how that is changed.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
-use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
+use linux_raw_sys::general::{
+    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFDIR, S_IFMT, S_ISGID, S_ISUID,
+};
 
 use crate::abi::Errno;
 use crate::guest::{Dir, Guest, Node, Place, Trailing};
@@ -116,6 +119,8 @@ pub struct Seen {
     pub record: Option<Record>,
     /// How native ids read.
     pub world: World,
+    /// Whether the inode was changed since it was looked at.
+    touched: Cell<bool>,
 }
 
 impl Seen {
@@ -126,9 +131,28 @@ impl Seen {
 
     /// Reads what is known of a node.
     pub fn hold(guest: &dyn Guest, node: Box<dyn Node>) -> Result<Seen, Errno> {
-        let inode = node.stat()?;
-        let record = guest.store().get(&inode);
-        Ok(Seen { node, inode, record, world: guest.world() })
+        let mut inode = born(node.stat()?);
+        let record = match guest.store().suspect(inode.id, inode.ctime) {
+            Ok(record) => Some(record),
+            Err(false) => None,
+            Err(true) => {
+                inode.generation = node.generation();
+                guest.store().get(&inode)
+            }
+        };
+        Ok(Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) })
+    }
+
+    /// Looks at the inode again before something is recorded of it. The first change gives a file of an overlay's lower
+    /// layer another birth time, that of its copy.
+    fn identify(&mut self) {
+        if self.touched.take()
+            && let Ok(inode) = self.node.stat().map(born)
+        {
+            let same = inode.btime == self.inode.btime;
+            self.inode = Inode { generation: self.inode.generation.filter(|_| same), ..inode };
+        }
+        self.inode.generation = self.inode.generation.or_else(|| self.node.generation());
     }
 
     /// How it looks to the guest.
@@ -156,18 +180,35 @@ impl Seen {
         self.world.owns(&self.inode)
     }
 
-    /// The native half of a chown: what it does besides changing owners. EROFS, EPERM for immutable files.
-    pub fn touch_owner(&self) -> Result<(), Errno> {
-        if self.is_native() { self.node.touch_owner() } else { self.writable() }
+    /// The native half of a chown: what it does besides changing owners. `mode` (with the type) is what the file has
+    /// afterwards. EROFS, EPERM for immutable files.
+    pub fn touch(&self, mode: u32) -> Result<(), Errno> {
+        if !self.is_native() {
+            return self.writable();
+        }
+        self.touched.set(true);
+        self.node.touch_owner()?;
+        let set_ids = S_ISUID | S_ISGID;
+        if (mode | self.inode.mode) & set_ids != 0 && mode & S_IFMT != S_IFDIR {
+            return self.set_mode(mode);
+        }
+        Ok(())
+    }
+
+    /// Changes nothing but the ctime, as setting an attribute does; and brings a file of an overlay's lower layer into
+    /// the upper one, before it is recorded.
+    pub fn stir(&self) -> Result<(), Errno> {
+        let attr = self.attr();
+        if attr.is_link() { self.touch(attr.mode) } else { self.set_mode(attr.mode) }
     }
 
     /// The native half of a chmod. `mode` has the type.
     pub fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        if self.is_native() {
-            self.node.set_mode(self.world.native_mode(mode) & PERMISSIONS)
-        } else {
-            self.writable()
+        if !self.is_native() {
+            return self.writable();
         }
+        self.touched.set(true);
+        self.node.set_mode(self.world.native_mode(mode) & PERMISSIONS)
     }
 
     /// An attribute that the kernel itself holds, such as one of a file that others made. EOPNOTSUPP where the file
@@ -201,7 +242,6 @@ impl Seen {
         (record.uid, record.gid) = (attr.uid, attr.gid);
         let native = (self.inode.mode & !PERMISSIONS) | (attr.mode & PERMISSIONS);
         record.mode = if self.is_native() {
-            self.inode.mode = self.world.native_mode(native);
             self.world.recorded_mode(native)
         } else if native == self.inode.mode {
             None
@@ -213,11 +253,23 @@ impl Seen {
             if self.record.take().is_some() {
                 guest.store().forget(&self.inode);
             }
-        } else if self.record.as_ref() != Some(&record) || attr.is_dir() {
+            return;
+        }
+        // A directory's mode decides what it hands on; a terminal is known by the time of its last change.
+        let says_more = attr.is_dir() || self.inode.mode & S_IFMT == S_IFCHR;
+        if says_more || self.record.as_ref() != Some(&record) {
+            self.identify();
             guest.store().put(&self.inode, record.clone());
             self.record = Some(record);
         }
     }
+}
+
+/// Gives a terminal a birth time. It has none, and its number soon belongs to the next one: the time of its last change,
+/// which only chown and chmod move, must do.
+fn born(inode: Inode) -> Inode {
+    let is_device = inode.mode & S_IFMT == S_IFCHR;
+    Inode { btime: inode.btime.or(is_device.then_some(inode.ctime)), ..inode }
 }
 
 #[cfg(test)]

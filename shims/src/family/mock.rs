@@ -35,13 +35,14 @@ pub struct Mock {
     cred: RefCell<Rc<Cred>>,
     world: Cell<World>,
     read_only: Rc<Cell<bool>>,
+    copied_up: Rc<Cell<Option<Time>>>,
     next: Cell<u64>,
     records: Map,
     submitted: RefCell<Vec<Host>>,
     replies: RefCell<Vec<Result<u64, Errno>>>,
 }
 
-/// A store that trusts numbers, for a file system that never reuses one.
+/// A store for a file system that never gives a number again.
 #[derive(Default)]
 struct Map(RefCell<BTreeMap<FileId, (Inode, Record)>>);
 
@@ -53,10 +54,14 @@ impl Map {
 
 impl Store for Map {
     fn get(&self, inode: &Inode) -> Option<Record> {
-        self.0.borrow().get(&inode.id).map(|(_, record)| record.clone())
+        self.0
+            .borrow()
+            .get(&inode.id)
+            .filter(|(was, _)| was.btime == inode.btime)
+            .map(|(_, record)| record.clone())
     }
     fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {
-        self.0.borrow().get(&id).map(|(_, record)| record.clone()).ok_or(false)
+        Err(self.0.borrow().contains_key(&id))
     }
     fn put(&self, inode: &Inode, record: Record) {
         self.0.borrow_mut().insert(inode.id, (*inode, record));
@@ -99,6 +104,7 @@ impl Mock {
             cred: RefCell::new(Rc::new(user(0, 0, &[]))),
             world: Cell::new(world),
             read_only: Rc::default(),
+            copied_up: Rc::default(),
             next: Cell::new(1),
             records: Map::default(),
             submitted: RefCell::default(),
@@ -146,6 +152,11 @@ impl Mock {
     /// Makes the file system read-only.
     pub fn read_only(&self, now: bool) {
         self.read_only.set(now);
+    }
+
+    /// Lets the next change be one at which an overlay gives the file another birth time.
+    pub fn copy_up(&self, btime: Time) {
+        self.copied_up.set(Some(btime));
     }
 
     /// Gives a file to someone that the namespace does not map.
@@ -309,7 +320,7 @@ impl Guest for Mock {
     }
     fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
         let file = self.at(&self.resolve(place)?)?;
-        Ok(Box::new(Held { file, read_only: self.read_only.clone() }))
+        Ok(Box::new(Held { file, read_only: self.read_only.clone(), copied_up: self.copied_up.clone() }))
     }
     fn umask(&self) -> Result<u32, Errno> {
         Ok(0o022)
@@ -328,6 +339,7 @@ impl Guest for Mock {
 struct Held {
     file: Rc<RefCell<File>>,
     read_only: Rc<Cell<bool>>,
+    copied_up: Rc<Cell<Option<Time>>>,
 }
 
 impl Held {
@@ -340,9 +352,16 @@ impl Node for Held {
     fn stat(&self) -> Result<Inode, Errno> {
         Ok(self.file.borrow().inode)
     }
+    fn generation(&self) -> Option<u64> {
+        None
+    }
     fn touch_owner(&self) -> Result<(), Errno> {
         self.writable()?;
-        self.file.borrow_mut().inode.mode &= !(S_ISUID | S_ISGID);
+        let inode = &mut self.file.borrow_mut().inode;
+        inode.mode &= !(S_ISUID | S_ISGID);
+        if let Some(copied) = self.copied_up.take() {
+            inode.btime = Some(copied);
+        }
         Ok(())
     }
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {

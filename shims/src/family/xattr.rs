@@ -231,6 +231,7 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
         true if setting.flags & XATTR_CREATE != 0 => return Err(Errno::EEXIST),
         _ => {}
     }
+    seen.stir()?;
     record.xattrs.insert(name.to_bytes().into(), value.into());
     seen.save(guest, record, &attr);
     Ok(Some(0))
@@ -322,6 +323,7 @@ fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, 
     }
     let mut record = seen.edit();
     if record.xattrs.remove(name.to_bytes()).is_some() {
+        seen.stir()?;
         seen.remove_native_xattr(&name)?;
         seen.save(guest, record, &attr);
         return Ok(Some(0));

@@ -223,7 +223,7 @@ impl Node for Held {
         let time = |at: libc::statx_timestamp| Time { sec: at.tv_sec, nsec: at.tv_nsec };
         Ok(Inode {
             id: FileId { dev: libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino },
-            generation: fd::file_handle(self.fd.as_fd()).map(|handle| digest(&handle)),
+            generation: None,
             btime: (stat.stx_mask & libc::STATX_BTIME != 0).then(|| time(stat.stx_btime)),
             ctime: time(stat.stx_ctime),
             mode: stat.stx_mode.into(),
@@ -232,6 +232,10 @@ impl Node for Held {
             gid: stat.stx_gid,
             rdev: libc::makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
         })
+    }
+
+    fn generation(&self) -> Option<u64> {
+        fd::file_handle(self.fd.as_fd()).map(|handle| digest(&handle))
     }
 
     fn touch_owner(&self) -> Result<(), Errno> {
