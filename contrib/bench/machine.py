@@ -104,10 +104,10 @@ class Machine:
 
     def __init__(self, wanted, bytes_wanted):
         parent = directory_for(wanted, bytes_wanted)
+        self.cgroup = Cgroup()
         self.dir = Path(tempfile.mkdtemp(prefix="remainroot-bench-", dir=parent))
         self.dir.chmod(0o755)  # the unprivileged uid passes through
         self.file_system = file_system_of(self.dir)
-        self.cgroup = Cgroup()
         self.clock = self.dir / "clock"
         self.log = self.dir / "log"
 
