@@ -2,6 +2,7 @@
 
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
+use super::file::Seen;
 use super::{SUID_DUMP_DISABLE, SUID_DUMP_USER};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::{ExecFile, FileCaps};
@@ -56,7 +57,7 @@ fn check(guest: &dyn Guest, dir: Dir, path: u64, flags: u32) -> Answer {
         let mode = node.stat()?.mode;
         if mode & S_IFMT == S_IFREG && mode & 0o111 != 0 { Ok(node) } else { Err(Errno::EACCES) }
     });
-    match file.and_then(|node| exec_file(guest, node.as_ref())).map(|file| cred.exec(&file)) {
+    match file.and_then(|node| exec_file(guest, node)).map(|file| cred.exec(&file)) {
         Ok(Err(errno)) => Answer::Err(errno),
         _ => Answer::Native,
     }
@@ -69,7 +70,7 @@ fn check(guest: &dyn Guest, dir: Dir, path: u64, flags: u32) -> Answer {
 /// is too late now; [`execve`] has refused those that it could see) are left out.
 pub fn after_exec(guest: &dyn Guest) -> AuxIds {
     let old = guest.cred();
-    let file = guest.find(&Place::Exe).and_then(|node| exec_file(guest, node.as_ref()));
+    let file = guest.find(&Place::Exe).and_then(|node| exec_file(guest, node));
     let exec = file.and_then(|file| old.exec(&file).or_else(|_| old.exec(&ExecFile { caps: None, ..file })));
     let (cred, secure) = match exec.or_else(|_| old.exec(&ExecFile::PLAIN)) {
         Ok(exec) => (exec.cred, exec.secure),
@@ -95,25 +96,20 @@ pub fn after_exec(guest: &dyn Guest) -> AuxIds {
 
 /// What an executable says about credentials: by its virtual owner, mode and capabilities, and nothing at all on a
 /// nosuid mount. EINVAL for malformed capabilities.
-fn exec_file(guest: &dyn Guest, node: &dyn Node) -> Result<ExecFile, Errno> {
-    let inode = node.stat()?;
-    let record = guest.store().get(&inode);
-    let (uid, gid) = match &record {
-        Some(record) => (record.uid, record.gid),
-        None => guest.world().owner(inode.uid, inode.gid),
-    };
-    let mode = record.as_ref().and_then(|record| record.mode).map_or(inode.mode, u32::from);
-    let recorded = record.as_ref().and_then(|record| record.xattrs.get(&b"security.capability"[..]));
+fn exec_file(guest: &dyn Guest, node: Box<dyn Node>) -> Result<ExecFile, Errno> {
+    let seen = Seen::hold(guest, node)?;
+    let attr = seen.attr();
+    let recorded = seen.record.as_ref().and_then(|record| record.xattrs.get(&b"security.capability"[..]));
     let caps = match recorded {
         Some(value) => FileCaps::parse(value)?,
-        None => match node.xattr(c"security.capability") {
+        None => match seen.node.xattr(c"security.capability") {
             Ok(value) => FileCaps::parse(&value)?,
             // No attribute, or a file system without any: either way there are none.
             Err(_) => None,
         },
     };
-    let file = ExecFile::new(mode, uid, gid, caps);
-    if file == ExecFile::PLAIN || node.mount_flags()? & ST_NOSUID == 0 {
+    let file = ExecFile::new(attr.mode, attr.uid, attr.gid, caps);
+    if file == ExecFile::PLAIN || seen.node.mount_flags()? & ST_NOSUID == 0 {
         Ok(file)
     } else {
         Ok(ExecFile::PLAIN)
