@@ -54,6 +54,12 @@ impl Doubles {
         Some((sent.signal, value))
     }
 
+    /// The front was told to go on: as in the kernel (`prepare_signal`), that takes stops away that are still to come.
+    pub fn forget_stops(&mut self) {
+        const STOPS: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+        self.held.retain(|(sent, ..)| !STOPS.contains(&sent.signal));
+    }
+
     /// How long until the next one is due, if any waits.
     pub fn wait(&self, now: Instant) -> Option<Duration> {
         self.held.iter().map(|(.., until)| until.saturating_duration_since(now)).min()
@@ -84,6 +90,16 @@ mod tests {
         assert_eq!(doubles.due(now + WAIT), None);
         doubles.hear(USR1, now);
         doubles.hold(USR1, None, now);
+        assert_eq!(doubles.due(now + WAIT), None);
+    }
+
+    #[test]
+    fn going_on_takes_stops_away() {
+        let (mut doubles, now) = (Doubles::default(), Instant::now());
+        doubles.hold(Sent { signal: libc::SIGTSTP, sender: 7 }, None, now);
+        doubles.hold(USR1, None, now);
+        doubles.forget_stops();
+        assert_eq!(doubles.due(now + WAIT), Some((libc::SIGUSR1, None)));
         assert_eq!(doubles.due(now + WAIT), None);
     }
 

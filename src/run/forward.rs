@@ -25,9 +25,15 @@ const FROM_TERMINAL: [i32; 8] = [
     libc::SIGWINCH,
 ];
 
-/// Decides on one signal. `ours` tells whether a pid is the tracer's or a guest's: what a guest sends to its whole
+/// Decides on one signal. `started` tells whether the guest runs: what a terminal sent before, the guest has not had.
+/// `ours` tells whether a pid is the tracer's or a guest's: what a guest sends to its whole
 /// process group, as with `kill 0`, has reached the main guest by itself.
-pub fn verdict(info: &signalfd_siginfo, session_leader: bool, ours: impl Fn(i32) -> bool) -> Verdict {
+pub fn verdict(
+    info: &signalfd_siginfo,
+    session_leader: bool,
+    started: bool,
+    ours: impl Fn(i32) -> bool,
+) -> Verdict {
     let signal = info.ssi_signo as i32;
     if signal == libc::SIGCHLD {
         return Verdict::Reap;
@@ -36,8 +42,10 @@ pub fn verdict(info: &signalfd_siginfo, session_leader: bool, ours: impl Fn(i32)
     if info.ssi_code <= 0 {
         return if ours(info.ssi_pid as i32) { Verdict::Drop } else { Verdict::Forward };
     }
-    // A hang-up is told to the session's leader alone, which the guest would be in our place (session_leader, disassociate_ctty).
-    if FROM_TERMINAL.contains(&signal) && !(signal == libc::SIGHUP && session_leader) {
+    // A hang-up is told to the session's leader alone, which the guest would be in our place
+    // (`tty_signal_session_leader`).
+    let is_leaders = signal == libc::SIGHUP && session_leader;
+    if FROM_TERMINAL.contains(&signal) && started && !is_leaders {
         return Verdict::Drop;
     }
     // Timers outlive exec: `alarm 10; exec remainroot …` means the guest.
@@ -69,7 +77,7 @@ mod tests {
         info.ssi_signo = signal as u32;
         info.ssi_code = code;
         info.ssi_pid = sender as u32;
-        verdict(&info, leader, |pid| pid == 7)
+        verdict(&info, leader, true, |pid| pid == 7)
     }
 
     #[test]
@@ -101,6 +109,13 @@ mod tests {
         }
         assert_eq!(verdict_on(libc::SIGHUP, KERNEL, 0, true), Verdict::Forward);
         assert_eq!(verdict_on(libc::SIGINT, KERNEL, 0, true), Verdict::Drop);
+    }
+
+    #[test]
+    fn what_the_terminal_sent_before_the_guest_was_there_is_kept_for_it() {
+        let mut info = crate::sys::signal::no_signal();
+        (info.ssi_signo, info.ssi_code) = (libc::SIGINT as u32, KERNEL);
+        assert_eq!(verdict(&info, false, false, |_| false), Verdict::Forward);
     }
 
     #[test]

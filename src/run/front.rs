@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,7 +36,7 @@ pub fn main(tracer: i32, events: OwnedFd, command: &OsStr) -> i32 {
         signals,
         guest: None,
         stopped: false,
-        continued_at: None,
+        told_to_go_on: false,
         early: Vec::new(),
         doubles: Doubles::default(),
     };
@@ -71,8 +71,8 @@ struct Front {
     guest: Option<Guest>,
     /// The guest is in a group stop.
     stopped: bool,
-    /// When we were last told to go on.
-    continued_at: Option<Instant>,
+    /// We were told to go on, and have not heard since that the guest did.
+    told_to_go_on: bool,
     /// Signals for the guest, with their values, that came before it.
     early: Vec<(i32, Option<u64>)>,
     /// Signals that the guest may have had as well.
@@ -92,26 +92,29 @@ impl Front {
                 wait.map_or(PollTimeout::NONE, |wait| PollTimeout::from(wait.subsec_millis() as u16 + 1));
             // Nothing but EINTR and a lack of memory can fail here, and both pass.
             let _ = poll(&mut fds, wait);
-            let ready = |n: usize| fds[n].revents().is_some_and(|flags| !flags.is_empty());
-            let (event_waits, signal_waits) = (ready(0), ready(1));
-            if event_waits && let Some(outcome) = self.on_message(command) {
+            // All that the tracer has said before a signal is looked at, so that both are taken in the order in which
+            // they happened.
+            if let Some(outcome) = self.on_messages(command) {
                 return outcome;
             }
-            if signal_waits {
-                self.on_signals();
-            }
+            self.on_signals();
             while let Some((signal, value)) = self.doubles.due(Instant::now()) {
                 self.send(signal, value);
             }
         }
     }
 
-    /// Takes one message from the tracer, or notes that there will be none.
-    fn on_message(&mut self, command: &OsStr) -> Option<Outcome> {
-        match self.receive(MsgFlags::empty()) {
-            Received::Nothing => None,
-            Received::Closed => Some(self.lost()),
-            Received::Event(event) => self.on_event(event, command),
+    /// Takes all messages that the tracer has sent, or notes that there will be none.
+    fn on_messages(&mut self, command: &OsStr) -> Option<Outcome> {
+        loop {
+            let outcome = match self.receive(MsgFlags::MSG_DONTWAIT) {
+                Received::Nothing => return None,
+                Received::Closed => Some(self.lost()),
+                Received::Event(event) => self.on_event(event, command),
+            };
+            if outcome.is_some() {
+                return outcome;
+            }
         }
     }
 
@@ -119,8 +122,10 @@ impl Front {
         match event {
             Event::Started(pid) => self.started(pid),
             Event::Stopped(signal) => self.stop_too(signal),
-            Event::Continued => self.stopped = false,
+            Event::Continued => (self.stopped, self.told_to_go_on) = (false, false),
             Event::Left => {}
+            // Forwarded at need, whoever else has sent one: a second SIGCONT does no harm, and a lost one does.
+            Event::Signalled { signal: libc::SIGCONT, .. } => {}
             Event::Signalled { signal, sender } => self.doubles.hear(Sent { signal, sender }, Instant::now()),
             Event::Ended(end) => {
                 self.see_tracer_off();
@@ -161,7 +166,7 @@ impl Front {
         if signal != libc::SIGSTOP {
             signal::raise(signal);
         }
-        if self.tracer_has_more_to_say() {
+        if self.stop_is_over() {
             signal::take_back(signal);
             return;
         }
@@ -174,17 +179,16 @@ impl Front {
 
     /// Whether a stop that we are told of is over: one of the whole process group, which we were part of, and have
     /// been continued from before the tracer came to tell.
-    fn is_over_already(&self) -> bool {
-        let just_now = self
-            .continued_at
-            .is_some_and(|at| at.elapsed() < 2 * Duration::from_millis(CONTINUE_WAIT_MS.into()));
-        signal::is_pending(libc::SIGCONT) || just_now && self.tracer_speaks_soon()
+    fn is_over_already(&mut self) -> bool {
+        // A SIGCONT that has come since is still unread.
+        self.on_signals();
+        std::mem::take(&mut self.told_to_go_on) && self.stop_is_over_soon()
     }
 
-    /// Waits a while for the next event.
-    fn tracer_speaks_soon(&self) -> bool {
+    /// Waits a while for the next event to say that the guest's stop is over.
+    fn stop_is_over_soon(&self) -> bool {
         let mut fds = [PollFd::new(self.events.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(CONTINUE_WAIT_MS)) != Ok(0)
+        poll(&mut fds, PollTimeout::from(CONTINUE_WAIT_MS)) == Ok(1) && self.stop_is_over()
     }
 
     /// A shell that stopped us took the terminal for itself, and gives it to our process group when we go on. A guest
@@ -206,9 +210,16 @@ impl Front {
         }
     }
 
-    /// Whether an event is waiting.
-    fn tracer_has_more_to_say(&self) -> bool {
-        !matches!(self.receive(MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT), Received::Nothing)
+    /// Whether the next event, if there is one already, says that the guest's stop is over.
+    fn stop_is_over(&self) -> bool {
+        match self.receive(MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+            Received::Nothing => false,
+            Received::Closed => true,
+            Received::Event(event) => matches!(
+                event,
+                Event::Continued | Event::Ended(_) | Event::Signalled { signal: libc::SIGCONT, .. }
+            ),
+        }
     }
 
     fn receive(&self, flags: MsgFlags) -> Received {
@@ -227,19 +238,20 @@ impl Front {
         while let Some(info) = signal::next(self.signals.as_fd()) {
             let tracer = self.tracer;
             let ours = |pid: i32| pid != 0 && (pid == tracer || tracer_of(pid) == tracer);
-            match verdict(&info, session_leader, ours) {
+            match verdict(&info, session_leader, self.guest.is_some(), ours) {
                 Verdict::Drop => {}
                 Verdict::Reap => self.reap(),
                 Verdict::Forward => {
                     let signal = info.ssi_signo as i32;
                     if signal == libc::SIGCONT {
-                        self.continued_at = Some(Instant::now());
+                        self.told_to_go_on = true;
+                        self.doubles.forget_stops();
                         if self.continued_by_itself() {
                             continue;
                         }
                     }
                     let value = (info.ssi_code == libc::SI_QUEUE).then_some(info.ssi_ptr);
-                    if info.ssi_code <= 0 && self.shares_its_group() {
+                    if info.ssi_code <= 0 && signal != libc::SIGCONT && self.shares_its_group() {
                         let sent = Sent { signal, sender: info.ssi_pid as i32 };
                         self.doubles.hold(sent, value, Instant::now());
                     } else {
@@ -252,7 +264,7 @@ impl Front {
 
     /// Whether a SIGCONT that we got has reached the stopped guest as well: `fg` sends it to the process group.
     fn continued_by_itself(&mut self) -> bool {
-        self.stopped && self.shares_its_group() && self.tracer_speaks_soon()
+        self.stopped && self.shares_its_group() && self.stop_is_over_soon()
     }
 
     /// Whether the guest is in our process group.

@@ -111,14 +111,6 @@ pub fn raise(signal: i32) {
     unsafe { libc::raise(signal) };
 }
 
-/// Whether a blocked signal is pending for this process.
-pub fn is_pending(signal: i32) -> bool {
-    // SAFETY: plain data; all zeros is the empty set.
-    let mut set: Set = unsafe { std::mem::zeroed() };
-    // SAFETY: the set is valid for both calls.
-    unsafe { libc::sigpending(&raw mut set) == 0 && libc::sigismember(&set, signal) == 1 }
-}
-
 /// Takes back a signal that is blocked and pending.
 pub fn take_back(signal: i32) {
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -141,6 +141,17 @@ fn a_timer_set_before_exec_is_the_guests() {
     assert_eq!(command.status().unwrap().signal(), Some(libc::SIGALRM));
 }
 
+/// Waits until both are stopped, or neither, for good: on their way from one to the other, traced processes look as if
+/// they had arrived already.
+fn settle(guest: &Running, stopped: bool) {
+    let mut steady = 0;
+    eventually(if stopped { "both stop" } else { "both go on" }, || {
+        let arrived = [guest.guest, guest.pid].iter().all(|pid| is_stopped(*pid) == stopped);
+        steady = if arrived { steady + 1 } else { 0 };
+        steady == 15
+    });
+}
+
 /// Waits for the front to stop, as a shell would see it.
 fn stop_signal(pid: i32) -> Option<Signal> {
     match waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WUNTRACED)) {
@@ -159,7 +170,7 @@ fn the_front_stops_with_the_guest() {
         assert!(is_stopped(guest.guest));
         // Whoever continues the guest knows nothing of the front.
         kill(guest.guest, Signal::SIGCONT);
-        eventually("both go on", || !is_stopped(guest.guest) && !is_stopped(guest.pid));
+        settle(&guest, false);
     }
     kill(guest.guest, Signal::SIGSTOP);
     assert_eq!(stop_signal(guest.pid), Some(Signal::SIGSTOP));
@@ -176,11 +187,11 @@ fn the_guest_stops_and_goes_on_with_the_front() {
         assert_eq!(stop_signal(guest.pid), Some(Signal::SIGTSTP));
         assert!(is_stopped(guest.guest));
         kill(guest.pid, Signal::SIGCONT);
-        eventually("both go on", || !is_stopped(guest.guest) && !is_stopped(guest.pid));
+        settle(&guest, false);
         kill(-guest.pid, Signal::SIGSTOP);
-        eventually("both stop", || is_stopped(guest.guest) && is_stopped(guest.pid));
+        settle(&guest, true);
         kill(-guest.pid, Signal::SIGCONT);
-        eventually("both go on", || !is_stopped(guest.guest) && !is_stopped(guest.pid));
+        settle(&guest, false);
     }
     kill(guest.pid, Signal::SIGTERM);
     assert_eq!(guest.end(), (None, Some(libc::SIGTERM)));
@@ -195,7 +206,7 @@ fn storms_of_stops_leave_nobody_stopped() {
         kill(guest.guest, stop);
         kill(guest.guest, Signal::SIGCONT);
     }
-    eventually("both go on", || !is_stopped(guest.guest) && !is_stopped(guest.pid));
+    settle(&guest, false);
     kill(guest.guest, Signal::SIGTERM);
     assert_eq!(guest.end(), (None, Some(libc::SIGTERM)));
 }

@@ -187,12 +187,12 @@ impl Engine {
             Some(slot) => std::mem::replace(&mut slot.listening, false),
             None => false,
         };
-        self.go_on(stopped, 0)?;
+        // Before it goes on: what the front hears and what it can see happen then come in one order.
         if was_listening && tid == self.main {
             tell(&self.front, Event::Continued);
             self.wake_front();
         }
-        Ok(())
+        self.go_on(stopped, 0)
     }
 
     fn on_end(&mut self, tid: i32, end: End) {
