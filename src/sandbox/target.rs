@@ -33,13 +33,16 @@ impl Root {
     /// Finds what `path` names inside; a trailing symbolic link is followed unless `flags` has `O_NOFOLLOW`.
     pub fn find(&self, path: &Path, flags: i32) -> Result<OwnedFd, Errno> {
         let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
-        open_path_resolving(
-            self.0.as_raw_fd(),
-            &path,
-            flags,
-            libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
-        )
-        .map_err(Errno::from_raw)
+        let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+        // Any rename or mount on the machine meanwhile has the kernel give up on a path with "..", which it then
+        // cannot vouch for (openat2(2), EAGAIN). Somewhere there is always one; so often in a row there is not.
+        for _ in 0..1000 {
+            match open_path_resolving(self.0.as_raw_fd(), &path, flags, resolve) {
+                Err(libc::EAGAIN) => {}
+                found => return found.map_err(Errno::from_raw),
+            }
+        }
+        Err(Errno::EAGAIN)
     }
 
     /// Finds `path` inside, or makes it, with the directories on the way.

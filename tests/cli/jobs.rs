@@ -127,7 +127,7 @@ fn a_shell_as_guest_controls_its_jobs() {
 fn jobs_of_pipes() {
     let lab = Lab::new();
     let mut terminal = shell(&lab);
-    terminal.line("rr sh -c 'echo started >&2; exec sleep 60' | rr cat");
+    terminal.line("rr sh -c 'echo star\"\"ted >&2; exec sleep 60' | rr cat");
     terminal.expect("started");
     terminal.keys("\x1a");
     terminal.expect("Stopped");
