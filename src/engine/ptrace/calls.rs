@@ -17,6 +17,9 @@ use crate::sys::ptrace::{self, Lost, Resume, SyscallStop};
 /// this into EINTR, when it delivers a signal. A guest never sees them.
 const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
 
+/// ENOSYS in a return register.
+const NO_SUCH_CALL: u64 = -(libc::ENOSYS as i64) as u64;
+
 /// Where a shim stands.
 enum At {
     /// Before the guest's call is made.
@@ -45,7 +48,8 @@ impl Engine {
         };
         let abi = Abi::from_audit_arch(arch).filter(|_| data != u32::from(bpf::UNKNOWN_ABI));
         let Some(abi) = abi else { return self.refuse_abi(stopped) };
-        let shim = table::ROWS.get(data as usize).and_then(|row| row.entry(abi)).map(|entry| entry.shim);
+        let entry = table::ROWS.get(data as usize).and_then(|row| row.entry(abi));
+        let shim = entry.filter(|entry| u64::from(entry.nr) == nr).map(|entry| entry.shim);
         let call = Call { abi, nr: nr as u32, args };
         tracee.enter(call);
         match shim {
@@ -57,9 +61,9 @@ impl Engine {
                 let shim = shim(tracee, call);
                 self.step(stopped, At::Entry, shim)
             }
-            // A guest's own filter may return RET_TRACE, too; with a tracer that knows nothing of it, as natively,
-            // the call is let through.
-            Some(Shim::Kernel | Shim::Refuse(_)) | None => stopped.resume(Resume::Cont, 0),
+            // The data is not our filter's: one of the guest's own returned RET_TRACE. Natively nobody would listen to
+            // it, and the call would fail (`__seccomp_filter`).
+            Some(Shim::Kernel | Shim::Refuse(_)) | None => stopped.resume_answered(NO_SUCH_CALL),
         }
     }
 
@@ -170,6 +174,6 @@ impl Engine {
                 stopped.tid()
             );
         }
-        stopped.resume_answered(-i64::from(libc::ENOSYS) as u64)
+        stopped.resume_answered(NO_SUCH_CALL)
     }
 }
