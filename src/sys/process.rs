@@ -39,6 +39,12 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// This process.
+pub fn id() -> i32 {
+    // SAFETY: touches no memory and cannot fail.
+    unsafe { libc::getpid() }
+}
+
 /// The process that made this one, or whoever has taken its place.
 pub fn parent() -> i32 {
     // SAFETY: touches no memory and cannot fail.

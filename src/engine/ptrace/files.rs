@@ -183,6 +183,11 @@ pub(super) fn own_number(run: &Run, tid: i32) -> Option<i32> {
     status_field(run, tid, "NSpid:")?.split_whitespace().last()?.parse().ok()
 }
 
+/// Whether a task has ended, though its end may not be reported yet.
+pub(super) fn is_dead(run: &Run, tid: i32) -> bool {
+    status_field(run, tid, "State:").is_none_or(|state| state.starts_with(['Z', 'X']))
+}
+
 /// A numeric field of /proc/TID/status.
 pub(super) fn status_number(run: &Run, tid: i32, field: &str) -> Option<i32> {
     status_field(run, tid, field)?.parse().ok()

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use remainroot_shims::family::exec;
 use remainroot_shims::guest::Guest;
 
-use super::files::{process_of, status_number};
+use super::files::{is_dead, process_of, status_number};
 use super::run::Slot;
 use super::stop::Stopped;
 use super::tracee::Tracee;
 use super::{Engine, Parked, auxv};
 use crate::arch;
+use crate::sys::process;
 use crate::sys::ptrace::{self, Lost, Stop};
 
 impl Engine {
@@ -18,8 +19,10 @@ impl Engine {
     pub(super) fn on_new_task(&mut self, stopped: Stopped, own_process: bool) -> Result<(), Lost> {
         let child = stopped.event_message()?;
         let parent = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone());
-        // A child that was killed before it could stop has been waited for already.
+        // A child that was killed before it could stop has been waited for already; one that has a slot may be in the
+        // midst of a call.
         if let Some(parent) = parent
+            && self.run.tasks.borrow().get(child).is_none()
             && (self.parked.contains_key(&child) || ptrace::is_tracee(child))
         {
             self.adopt(&parent, child, own_process);
@@ -35,9 +38,9 @@ impl Engine {
             let pin = tasks.get(parent.tid()).map(|parent| self.run.pins.borrow_mut().inherited(&parent.pin));
             tasks.insert(child, Slot { pin: pin.unwrap_or_default(), ..Slot::new(tracee) });
         }
-        if self.parked.remove(&child).is_some() {
-            // Gone already: its end will be reported.
-            let _: Result<(), Lost> = self.go_on(Stopped::new(child), 0);
+        if let Some(parked) = self.parked.remove(&child) {
+            // A thread that is born into a group stop stays in it. Gone already: its end will be reported.
+            let _: Result<(), Lost> = self.on_stop(Stopped::new(child), parked.stop);
         }
     }
 
@@ -51,14 +54,19 @@ impl Engine {
         }
         let tgid = process_of(&self.run, tid);
         let parent = if tgid == tid { status_number(&self.run, tid, "PPid:").unwrap_or(0) } else { tgid };
-        let heir = self.survivor_of(parent);
-        self.parked.insert(stopped.park(), Parked { parent });
-        if heir.is_none()
-            && let Some(anyone) =
-                self.survivor_of(self.main).or_else(|| self.anyone()).or_else(|| self.last.clone())
-        {
-            self.adopt(&anyone, tid, tgid == tid);
-            if self.last.is_some() {
+        // What the first guest makes by CLONE_PARENT is our child, too.
+        let parent = if parent == process::id() { self.main } else { parent };
+        self.parked.insert(stopped.park(), Parked { parent, stop });
+        if self.survivor_of(parent).is_some() {
+            return Ok(());
+        }
+        let anyone = self.anyone();
+        let is_alone = anyone.is_none();
+        // Its parent has ended: as it seems without our having heard of it, or else as the last that we heard of.
+        let heir = self.unreported().or_else(|| self.last.clone()).or(anyone);
+        if let Some(heir) = heir {
+            self.adopt(&heir, tid, tgid == tid);
+            if is_alone {
                 // The front was told that nobody is left, and waits for us.
                 self.stay_behind();
             }
@@ -87,6 +95,13 @@ impl Engine {
         let tasks = self.run.tasks.borrow();
         let leader = tasks.get(process);
         let found = leader.or_else(|| tasks.iter().find(|slot| slot.tracee.process() == process));
+        found.map(|slot| slot.tracee.clone())
+    }
+
+    /// A task that has ended and whose end is still to be reported.
+    fn unreported(&self) -> Option<Rc<Tracee>> {
+        let tasks = self.run.tasks.borrow();
+        let found = tasks.iter().find(|slot| is_dead(&self.run, slot.tracee.tid()));
         found.map(|slot| slot.tracee.clone())
     }
 

@@ -66,6 +66,8 @@ fn tell(front: &OwnedFd, event: Event) {
 struct Parked {
     /// The process that made it, as /proc says.
     parent: i32,
+    /// The stop that it stands in.
+    stop: Stop,
 }
 
 struct Engine {
@@ -77,7 +79,7 @@ struct Engine {
     front: OwnedFd,
     /// Children that stopped before their parent's event, by tid.
     parked: BTreeMap<i32, Parked>,
-    /// The task that ended last, when no other was left: a child that it made while it was killed stops only now.
+    /// The task that ended last: a child that it made while it was killed may still be to come.
     last: Option<Rc<Tracee>>,
 }
 
@@ -201,9 +203,7 @@ impl Engine {
         if let Some(slot) = slot {
             self.run.pins.borrow_mut().ended(&slot.pin);
             self.adopt_orphans_of(&slot.tracee);
-            if self.run.tasks.borrow().iter().next().is_none() {
-                self.last = Some(slot.tracee);
-            }
+            self.last = Some(slot.tracee);
         }
         if tid != self.main {
             return;
