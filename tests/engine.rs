@@ -61,6 +61,16 @@ fn trees_killed_while_they_fork() {
 }
 
 #[test]
+fn children_of_a_last_breath_are_their_parents() {
+    prints("last-breaths", "wrong 0\n");
+}
+
+#[test]
+fn filters_of_the_guests_own_choose_no_shim() {
+    prints("own-trace-filter", "getppid: -1 38, setuid: -1 38\n");
+}
+
+#[test]
 fn threads_killed_in_their_calls() {
     prints("killed-threads", "killed\n");
 }

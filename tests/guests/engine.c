@@ -2,13 +2,17 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -291,6 +295,59 @@ static int credentials_of_threads(void)
 }
 
 /* The CPUs that a task believes to have are its own, wherever it was moved to. */
+static void *kill_soon(void *unused)
+{
+	usleep(rand() % 4000);
+	kill(getpid(), SIGKILL);
+	return unused;
+}
+
+/* Children of processes that are killed while they fork have their parents' credentials, not those of others. */
+static int last_breaths(void)
+{
+	int *wrong = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	srand(getpid());
+	for (int round = 0; round < 300; round++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			srand(getpid());
+			syscall(SYS_setresuid, 33, 33, 33);
+			threads(1, kill_soon);
+			for (;;)
+				if (fork() == 0) {
+					if (syscall(SYS_getuid) != 33)
+						__sync_fetch_and_add(wrong, 1);
+					_exit(0);
+				}
+		}
+		wait_for(pid);
+	}
+	usleep(100000);
+	printf("wrong %d\n", *wrong);
+	return 0;
+}
+
+/* Filters of the guest's own that ask a tracer: without one they answer ENOSYS, whatever data they pass. */
+static int own_trace_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setuid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE | 9999),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof code / sizeof *code, code };
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 1;
+	long getppid_says = syscall(SYS_getppid);
+	int getppid_errno = errno;
+	long setuid_says = syscall(SYS_setuid, 33);
+	printf("getppid: %ld %d, setuid: %ld %d\n", getppid_says, getppid_errno, setuid_says, errno);
+	return 0;
+}
+
 static int affinity(void)
 {
 	cpu_set_t before, after;
@@ -313,6 +370,8 @@ static int affinity(void)
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
+		{ "last-breaths", last_breaths },
+		{ "own-trace-filter", own_trace_filter },
 		{ "exec-by-thread", exec_by_thread }, { "exec-after-leader", exec_after_leader },
 		{ "killed-forks", killed_forks }, { "killed-threads", killed_threads }, { "vforks", vforks },
 		{ "signals", signals }, { "queued", queued }, { "stop-and-continue", stop_and_continue },
