@@ -66,6 +66,11 @@ fn children_of_a_last_breath_are_their_parents() {
 }
 
 #[test]
+fn children_of_a_last_breath_end_under_a_reaper() {
+    prints("reaped-orphans", "all reaped\n");
+}
+
+#[test]
 fn filters_of_the_guests_own_choose_no_shim() {
     prints("own-trace-filter", "getppid: -1 38, setuid: -1 38\n");
 }

@@ -1,8 +1,9 @@
 //! ptrace(2) and waitpid(2), raw. A task can be killed between any two calls: every one may answer [`Lost::Gone`].
 
 use std::ptr;
+use std::time::Duration;
 
-use super::last_errno;
+use super::{last_errno, signal};
 
 /// Why a ptrace call did not do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +206,7 @@ pub enum Stop {
 pub enum Wait {
     /// A task changed state.
     Task(i32, Status),
-    /// A signal came first.
+    /// A signal, or the end of the time allowed, came first.
     Interrupted,
     /// There is nothing left to wait for.
     Nobody,
@@ -213,13 +214,30 @@ pub enum Wait {
 
 /// `wait4(-1, __WALL)`.
 pub fn wait() -> Wait {
+    wait_with(0)
+}
+
+/// [`wait`] for no longer than `limit`. SIGCHLD must be blocked: its arrival is what ends the waiting.
+pub fn wait_for(limit: Duration) -> Wait {
+    match wait_with(libc::WNOHANG) {
+        Wait::Interrupted => {
+            signal::await_child(limit);
+            wait_with(libc::WNOHANG)
+        }
+        other => other,
+    }
+}
+
+fn wait_with(options: i32) -> Wait {
     let mut raw = 0;
     // SAFETY: the kernel writes one int to `raw`.
-    let pid = unsafe { libc::waitpid(-1, &raw mut raw, libc::__WALL) };
-    if pid <= 0 {
-        return if last_errno() == libc::EINTR { Wait::Interrupted } else { Wait::Nobody };
+    match unsafe { libc::waitpid(-1, &raw mut raw, libc::__WALL | options) } {
+        // WNOHANG: there is somebody, but nothing to report.
+        0 => Wait::Interrupted,
+        -1 if last_errno() == libc::EINTR => Wait::Interrupted,
+        -1 => Wait::Nobody,
+        pid => Wait::Task(pid, Status::from_raw(raw)),
     }
-    Wait::Task(pid, Status::from_raw(raw))
 }
 
 /// Whether a task is ours to wait for: false once its end was reported.

@@ -1,6 +1,7 @@
 //! Signals of this process: the mask, reading them from a descriptor, passing them on, dying of one.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use super::last_errno;
 use super::process::exit_now;
@@ -116,6 +117,13 @@ pub fn take_back(signal: i32) {
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: set and time are valid; the record is not asked for.
     unsafe { libc::sigtimedwait(&only(signal), std::ptr::null_mut(), &raw const now) };
+}
+
+/// Waits for a SIGCHLD, which is blocked, for no longer than `limit`, below a second.
+pub fn await_child(limit: Duration) {
+    let limit = libc::timespec { tv_sec: 0, tv_nsec: limit.subsec_nanos().into() };
+    // SAFETY: set and time are valid; the record is not asked for.
+    unsafe { libc::sigtimedwait(&only(libc::SIGCHLD), std::ptr::null_mut(), &raw const limit) };
 }
 
 /// Lets a pending `signal` act on this process as if it had no handler and were not blocked: it stops, dies, or,

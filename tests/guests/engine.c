@@ -302,6 +302,31 @@ static void *kill_soon(void *unused)
 	return unused;
 }
 
+static void breathe_last(void)
+{
+	srand(getpid());
+	threads(1, kill_soon);
+	for (;;)
+		if (fork() == 0)
+			_exit(0);
+}
+
+/* Those that a reaper of orphans gets, who is followed himself, end as well. */
+static int reaped_orphans(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	for (int round = 0; round < 300; round++) {
+		pid_t pid = fork();
+		if (pid == 0)
+			breathe_last();
+		wait_for(pid);
+	}
+	while (wait(NULL) > 0)
+		;
+	puts("all reaped");
+	return 0;
+}
+
 /* Children of processes that are killed while they fork have their parents' credentials, not those of others. */
 static int last_breaths(void)
 {
@@ -371,6 +396,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
 		{ "last-breaths", last_breaths },
+		{ "reaped-orphans", reaped_orphans },
 		{ "own-trace-filter", own_trace_filter },
 		{ "exec-by-thread", exec_by_thread }, { "exec-after-leader", exec_after_leader },
 		{ "killed-forks", killed_forks }, { "killed-threads", killed_threads }, { "vforks", vforks },

@@ -1,6 +1,7 @@
 //! Following the tree: new tasks, new programs.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use remainroot_shims::family::exec;
 use remainroot_shims::guest::Guest;
@@ -9,7 +10,7 @@ use super::files::{is_dead, process_of, status_number};
 use super::run::Slot;
 use super::stop::Stopped;
 use super::tracee::Tracee;
-use super::{Engine, Parked, auxv};
+use super::{Engine, PATIENCE, Parked, auxv};
 use crate::arch;
 use crate::sys::process;
 use crate::sys::ptrace::{self, Lost, Stop};
@@ -56,7 +57,7 @@ impl Engine {
         let parent = if tgid == tid { status_number(&self.run, tid, "PPid:").unwrap_or(0) } else { tgid };
         // What the first guest makes by CLONE_PARENT is our child, too.
         let parent = if parent == process::id() { self.main } else { parent };
-        self.parked.insert(stopped.park(), Parked { parent, stop });
+        self.parked.insert(stopped.park(), Parked { parent, stop, since: Instant::now() });
         if self.survivor_of(parent).is_some() {
             return Ok(());
         }
@@ -72,6 +73,18 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Children that waited for so long that no event of their parent's can be on its way: it was killed, and what
+    /// /proc calls their parent is a reaper of orphans, or the program that another thread executed.
+    pub(super) fn adopt_abandoned(&mut self) {
+        let waits = |(_, parked): &(&i32, &Parked)| parked.since.elapsed() >= PATIENCE;
+        let children: Vec<_> = self.parked.iter().filter(waits).map(|(tid, it)| (*tid, it.parent)).collect();
+        for (tid, parent) in children {
+            if let Some(heir) = self.survivor_of(parent).or_else(|| self.last.clone()) {
+                self.adopt(&heir, tid, process_of(&self.run, tid) == tid);
+            }
+        }
     }
 
     /// Children that wait for an event of a process that has no task left never get it.

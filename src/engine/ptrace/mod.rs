@@ -13,7 +13,7 @@ mod tracee;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::pin::Pins;
 use self::run::{Phase, Run, Slot};
@@ -68,7 +68,12 @@ struct Parked {
     parent: i32,
     /// The stop that it stands in.
     stop: Stop,
+    /// When that was reported.
+    since: Instant,
 }
+
+/// How long a child waits for its parent's event, which is underway unless the parent was killed.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 struct Engine {
     run: Rc<Run>,
@@ -89,7 +94,13 @@ impl Engine {
             if sched::alarm_rang() {
                 self.release_quiet();
             }
-            match ptrace::wait() {
+            let next = if self.parked.is_empty() {
+                ptrace::wait()
+            } else {
+                self.adopt_abandoned();
+                ptrace::wait_for(PATIENCE)
+            };
+            match next {
                 Wait::Nobody => return,
                 Wait::Interrupted => {}
                 Wait::Task(tid, Status::Stopped(stop)) => {
