@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::abi::{Call, Errno};
+use crate::abi::{Call, Errno, STATX_SIZE};
 use crate::cred::Cred;
 use crate::owner::{Inode, Store, World};
 
@@ -195,6 +195,11 @@ pub trait Guest {
 
     /// Looks a file up as the guest would.
     fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno>;
+
+    /// `struct statx` of a file with what `mask` asks for, where the engine can have it at once, without waiting for
+    /// any file system, and be sure that the guest's own call would say the same. `None` where it cannot: then the
+    /// guest has to make its call.
+    fn quick_stat(&self, place: &Place<'_>, mask: u32) -> Option<[u8; STATX_SIZE]>;
 
     /// The file mode creation mask of the task.
     fn umask(&self) -> Result<u32, Errno>;

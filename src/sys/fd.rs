@@ -54,6 +54,15 @@ pub fn statx(dir: RawFd, path: &CStr, flags: i32, mask: u32) -> Result<libc::sta
     Ok(buf)
 }
 
+/// `statx(fd, "", AT_EMPTY_PATH | flags, mask)`, as the bytes that the kernel writes.
+pub fn statx_bytes(fd: BorrowedFd<'_>, flags: i32, mask: u32) -> Result<[u8; size_of::<libc::statx>()]> {
+    let (fd, flags) = (fd.as_raw_fd(), libc::AT_EMPTY_PATH | flags);
+    let mut bytes = [0; size_of::<libc::statx>()];
+    // SAFETY: the path is NUL-terminated and the kernel writes one struct statx, for which there is room.
+    check(|| unsafe { libc::syscall(libc::SYS_statx, fd, c"".as_ptr(), flags, mask, bytes.as_mut_ptr()) })?;
+    Ok(bytes)
+}
+
 /// `name_to_handle_at(fd, "", …)`: type and bytes of the handle by which the file's file system tells it from all that
 /// ever had its inode number. `None` where there are no handles, or where asking is forbidden.
 pub fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {

@@ -73,6 +73,19 @@ pub struct StatLayout {
     ctime: (Field, Field),
     /// Whether device and inode number are whole here, so that a file can be told by them.
     tells_identity: bool,
+    /// How the structure comes of a `struct statx`.
+    pub from_statx: FromStatx,
+}
+
+/// How a stat structure comes of a `struct statx`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromStatx {
+    /// It is one.
+    Same,
+    /// By [`stat_from_statx`].
+    Converted,
+    /// Not at all: too rare to be worth it.
+    Never,
 }
 
 /// What a stat structure says of a file, as far as it matters to owners.
@@ -104,6 +117,7 @@ pub const STAT_X86_64: StatLayout = StatLayout {
     rdev: Dev::Encoded(Field::new(40, 8)),
     ctime: (Field::new(104, 8), Field::new(112, 8)),
     tells_identity: true,
+    from_statx: FromStatx::Converted,
 };
 
 /// `struct stat` of i386 (16-bit ids).
@@ -116,6 +130,7 @@ pub const STAT_I386: StatLayout = StatLayout {
     rdev: Dev::Encoded(Field::new(16, 4)),
     ctime: (Field::new(48, 4), Field::new(52, 4)),
     tells_identity: true,
+    from_statx: FromStatx::Never,
 };
 
 /// `struct stat64` of i386, packed to four bytes.
@@ -128,6 +143,7 @@ pub const STAT64_I386: StatLayout = StatLayout {
     rdev: Dev::Encoded(Field::new(32, 8)),
     ctime: (Field::new(80, 4), Field::new(84, 4)),
     tells_identity: true,
+    from_statx: FromStatx::Never,
 };
 
 /// `struct __old_kernel_stat` of i386: 16 bits for nearly everything, so it cannot say which file it is of.
@@ -140,6 +156,7 @@ pub const OLDSTAT_I386: StatLayout = StatLayout {
     rdev: Dev::Encoded(Field::new(12, 2)),
     ctime: (Field::new(28, 4), Field::new(28, 0)),
     tells_identity: false,
+    from_statx: FromStatx::Never,
 };
 
 /// `struct statx`, the same in every ABI.
@@ -152,10 +169,45 @@ pub const STATX: StatLayout = StatLayout {
     rdev: Dev::Pair(Field::new(128, 4), Field::new(132, 4)),
     ctime: (Field::new(96, 8), Field::new(104, 4)),
     tells_identity: true,
+    from_statx: FromStatx::Same,
 };
 
 /// The most that [`StatLayout::extent`] can be, for a buffer on the stack.
 pub const STAT_MAX: usize = 144;
+
+/// Bytes of `struct statx`.
+pub const STATX_SIZE: usize = 256;
+
+/// Bytes of `struct stat` of x86-64.
+pub const STAT_X86_64_SIZE: usize = 144;
+
+/// `struct stat` of x86-64 from a `struct statx` with the basic fields: what `cp_new_stat` would have written.
+pub fn stat_from_statx(statx: &[u8; STATX_SIZE]) -> [u8; STAT_X86_64_SIZE] {
+    const BLKSIZE: (Field, Field) = (Field::new(4, 4), Field::new(56, 8));
+    const NLINK: (Field, Field) = (Field::new(16, 4), Field::new(16, 8));
+    const SIZE: (Field, Field) = (Field::new(40, 8), Field::new(48, 8));
+    const BLOCKS: (Field, Field) = (Field::new(48, 8), Field::new(64, 8));
+    // Access, modification and change, each as seconds and nanoseconds.
+    const TIMES: [(Field, Field); 6] = [
+        (Field::new(64, 8), Field::new(72, 8)),
+        (Field::new(72, 4), Field::new(80, 8)),
+        (Field::new(112, 8), Field::new(88, 8)),
+        (Field::new(120, 4), Field::new(96, 8)),
+        (Field::new(96, 8), Field::new(104, 8)),
+        (Field::new(104, 4), Field::new(112, 8)),
+    ];
+    let mut stat = [0; STAT_X86_64_SIZE];
+    for (from, to) in [BLKSIZE, NLINK, SIZE, BLOCKS].into_iter().chain(TIMES) {
+        to.set(&mut stat, from.get(statx));
+    }
+    let (from, to) = (&STATX, &STAT_X86_64);
+    to.dev.set(&mut stat, from.dev.get(statx));
+    to.rdev.set(&mut stat, from.rdev.get(statx));
+    for (from, to) in [(from.ino, to.ino), (from.mode, to.mode), (from.uid, to.uid), (from.gid, to.gid)] {
+        to.set(&mut stat, from.get(statx));
+    }
+    stat
+}
 
 impl StatLayout {
     /// How many bytes from the start hold all the fields that matter.

@@ -5,8 +5,8 @@ mod layout;
 
 pub use ids::{Gid, KeepGid, KeepUid, Uid};
 pub use layout::{
-    OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields, StatLayout, major,
-    makedev, minor,
+    FromStatx, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, STATX_SIZE, StatFields,
+    StatLayout, major, makedev, minor, stat_from_statx,
 };
 pub use syscalls::Errno;
 

@@ -63,6 +63,12 @@ fn check(guest: &dyn Guest, dir: Dir, path: u64, flags: u32) -> Answer {
     }
 }
 
+impl AuxIds {
+    /// Root who executes an ordinary program.
+    pub const ROOT: AuxIds =
+        AuxIds { uid: Uid::ROOT, euid: Uid::ROOT, gid: Gid::ROOT, egid: Gid::ROOT, secure: false };
+}
+
 /// Gives a task the credentials of the program that it has just become. For the engine, at the exec event.
 ///
 /// The program is the file that the kernel opened last, so that of a script it is the interpreter, as in the kernel. A

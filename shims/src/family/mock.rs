@@ -322,6 +322,10 @@ impl Guest for Mock {
         let file = self.at(&self.resolve(place)?)?;
         Ok(Box::new(Held { file, read_only: self.read_only.clone(), copied_up: self.copied_up.clone() }))
     }
+    fn quick_stat(&self, _: &Place<'_>, _: u32) -> Option<[u8; crate::abi::STATX_SIZE]> {
+        None
+    }
+
     fn umask(&self) -> Result<u32, Errno> {
         Ok(0o022)
     }

@@ -1,19 +1,28 @@
 //! stat(2) and statx(2): `fs/stat.c`.
 //!
-//! The guest's own call fills the buffer; then the few bytes that hold owner, mode and device are put right. This is
-//! the hottest path of all: one read and at most one write of guest memory, and no lookup of the file unless the
-//! store says that its record may be an earlier inode's.
+//! This is the hottest path of all. Where the engine can look at the file by itself, the guest is answered at the
+//! call's entry. Else its own call fills the buffer, and then the few bytes that hold owner, mode and device are put
+//! right: one read and at most one write of guest memory. Either way the file is not looked up again unless the store
+//! says that its record may be an earlier inode's.
 
+use std::ops::Range;
 use std::rc::Rc;
 
-use linux_raw_sys::general::{S_IFCHR, S_IFMT};
+use linux_raw_sys::general::{
+    AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_STATX_DONT_SYNC, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFMT,
+    STATX_BASIC_STATS,
+};
 
 use super::file::{Seen, Target};
 use crate::abi::{
-    Call, Errno, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields, StatLayout,
+    Call, Errno, FromStatx, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields,
+    StatLayout, stat_from_statx,
 };
 use crate::guest::{Answer, Guest, Host, Trailing, host};
 use crate::owner::{Attr, Device, FileId, Inode, Time, harmless_device};
+
+/// The flags of statx(2) that only say which file is meant, or that its attributes may be old.
+const STATX_FLAGS: u32 = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW;
 
 /// Which file a call asks about.
 type Which = fn(&dyn Guest, &Call) -> Result<Target, Errno>;
@@ -124,12 +133,15 @@ async fn patched(
     buffer: usize,
     which: Which,
 ) -> Answer {
+    if let Some(answer) = at_once(&*guest, &call, layout, call.word(buffer), which) {
+        return answer;
+    }
     for _ in 0..TRIES {
         if host(&guest, Host::Native).await.is_err() {
             break;
         }
         match patch(&*guest, &call, layout, call.word(buffer), which) {
-            Ok(Patched::Done) => break,
+            Ok(Patched::Done(_)) => break,
             Ok(Patched::Replaced) => continue,
             Err(errno) => return Answer::Err(errno),
         }
@@ -139,12 +151,37 @@ async fn patched(
 
 /// What came of an attempt.
 enum Patched {
-    /// The buffer is right.
-    Done,
+    /// The structure is right; these bytes of it were changed.
+    Done(Option<Range<usize>>),
     /// Another file is there now than the one that the kernel looked at.
     Replaced,
 }
 
+/// Answers without the guest's call, if the engine can look at the file as well as the guest could.
+fn at_once(guest: &dyn Guest, call: &Call, layout: &StatLayout, addr: u64, which: Which) -> Option<Answer> {
+    let mask = match layout.from_statx {
+        // What else statx can be asked for, and how, is the kernel's affair.
+        FromStatx::Same if call.uint(2) & !STATX_FLAGS != 0 => return None,
+        FromStatx::Same => call.uint(3),
+        FromStatx::Converted => STATX_BASIC_STATS,
+        FromStatx::Never => return None,
+    };
+    let target = which(guest, call).ok()?;
+    let mut statx = guest.quick_stat(&target.place(), mask)?;
+    let mut stat;
+    let bytes = if layout.from_statx == FromStatx::Same {
+        &mut statx[..]
+    } else {
+        stat = stat_from_statx(&statx);
+        &mut stat[..]
+    };
+    match put_right(guest, call, layout, bytes, which) {
+        Patched::Done(_) => Some(guest.write(addr, bytes).into()),
+        Patched::Replaced => None,
+    }
+}
+
+/// Puts right what the kernel wrote to the guest's memory.
 fn patch(
     guest: &dyn Guest,
     call: &Call,
@@ -155,32 +192,28 @@ fn patch(
     let mut space = [0; STAT_MAX];
     let bytes = &mut space[..layout.extent()];
     guest.read(addr, bytes)?;
+    let patched = put_right(guest, call, layout, bytes, which);
+    if let Patched::Done(Some(range)) = &patched {
+        guest.write(addr + range.start as u64, &bytes[range.clone()])?;
+    }
+    Ok(patched)
+}
+
+/// Puts right a structure that the kernel has filled.
+fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u8], which: Which) -> Patched {
     let native = layout.decode(bytes);
     let id = FileId { dev: native.dev, ino: native.ino };
     let time = Time { sec: native.ctime.0, nsec: native.ctime.1 };
-    let mut file = id;
-    let attr = if may_be_cover(guest, &native) {
-        match look(guest, call, which) {
-            Some(seen) => {
-                file = seen.inode.id;
-                seen.attr()
-            }
-            None => return Ok(Patched::Replaced),
-        }
-    } else if layout.tells_identity() {
-        match guest.store().suspect(id, time) {
-            Ok(record) => Attr::of(&inode(&native, id, time), Some(&record), &guest.world()),
-            Err(false) => Attr::of(&inode(&native, id, time), None, &guest.world()),
-            Err(true) => match look(guest, call, which) {
-                Some(seen) if seen.inode.id == id => seen.attr(),
-                _ => return Ok(Patched::Replaced),
-            },
-        }
-    } else {
-        match look(guest, call, which) {
-            Some(seen) => seen.attr(),
-            None => return Ok(Patched::Replaced),
-        }
+    let cover = may_be_cover(guest, &native);
+    let known = if cover || !layout.tells_identity() { Err(true) } else { guest.store().suspect(id, time) };
+    let (file, attr) = match known {
+        Ok(record) => (id, Attr::of(&inode(&native, id, time), Some(&record), &guest.world())),
+        Err(false) => (id, Attr::of(&inode(&native, id, time), None, &guest.world())),
+        Err(true) => match look(guest, call, which) {
+            Some(seen) if cover => (seen.inode.id, seen.attr()),
+            Some(seen) if !layout.tells_identity() || seen.inode.id == id => (id, seen.attr()),
+            _ => return Patched::Replaced,
+        },
     };
     let wanted = StatFields {
         dev: file.dev,
@@ -191,10 +224,7 @@ fn patch(
         rdev: attr.rdev,
         ctime: native.ctime,
     };
-    if let Some(range) = layout.patch(bytes, &native, &wanted) {
-        guest.write(addr + range.start as u64, &bytes[range])?;
-    }
-    Ok(Patched::Done)
+    Patched::Done(layout.patch(bytes, &native, &wanted))
 }
 
 /// Whether the kernel may have looked at the machine's device where it covers a placeholder, whose file is another.

@@ -75,7 +75,7 @@ fn hold(run: &Rc<Run>, fd: OwnedFd) -> Result<Held, Errno> {
     Ok(Held { run: run.clone(), fd, cover })
 }
 
-fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
+pub(super) fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
     let path = CString::new(format!("{tid}/{entry}")).map_err(|_| libc::EINVAL)?;
     fd::open_path(run.proc.as_raw_fd(), &path, 0)
 }
@@ -118,7 +118,7 @@ fn open_from(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<O
 }
 
 /// What `/proc/self` and its likes are for the guest, since they would be the tracer for the tracer.
-fn name_itself(tid: i32, path: &CStr) -> Option<CString> {
+pub(super) fn name_itself(tid: i32, path: &CStr) -> Option<CString> {
     let bytes = path.to_bytes();
     let rest = |prefix: &str| {
         let rest = bytes.strip_prefix(prefix.as_bytes())?;

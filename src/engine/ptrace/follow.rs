@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use remainroot_shims::family::exec;
+use remainroot_shims::family::exec::{self, AuxIds};
 use remainroot_shims::guest::Guest;
 
 use super::files::{is_dead, process_of, status_number};
@@ -143,9 +143,13 @@ impl Engine {
         // All other threads are gone, and with them what they had to say of their children.
         self.adopt_children_of(&tracee);
         let ids = exec::after_exec(&*tracee);
-        let sp = arch::stack_pointer(tid)?;
-        // Memory that cannot be reached belongs to a task that is being killed: it will not read its vector.
-        let _ = auxv::patch(&*tracee, sp, &ids);
+        // What root of a namespace finds there is right for virtual root, too.
+        let native = (self.run.world.root_uid, self.run.world.root_gid) == (0, 0);
+        if !(native && ids == AuxIds::ROOT) {
+            let sp = arch::stack_pointer(tid)?;
+            // Memory that cannot be reached belongs to a task that is being killed: it will not read its vector.
+            let _ = auxv::patch(&*tracee, sp, &ids);
+        }
         self.go_on(stopped, 0)
     }
 }

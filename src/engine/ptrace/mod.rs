@@ -5,6 +5,7 @@ mod calls;
 mod files;
 mod follow;
 mod pin;
+mod quick;
 mod run;
 mod start;
 mod stop;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
+use ahash::AHashMap;
 use remainroot_shims::guest::Coroutine;
 use remainroot_shims::owner::{Store, World};
 
@@ -76,6 +77,8 @@ pub(super) struct Run {
     pub spare_handles: Cell<u64>,
     /// The placeholders that are hidden behind the machine's own devices, by the ids of the mounts that hide them.
     pub covers: RefCell<BTreeMap<u64, OwnedFd>>,
+    /// Devices, and whether they hold a file system that can be looked at on the guest's behalf without waiting.
+    pub local: RefCell<AHashMap<u64, bool>>,
     /// Whether a call of an unknown ABI was reported already.
     pub unknown_abi_told: Cell<bool>,
 }
@@ -125,6 +128,7 @@ impl Run {
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.
             spare_handles: Cell::new(fd::raise_limit() / 2),
             covers: RefCell::default(),
+            local: RefCell::default(),
             unknown_abi_told: Cell::new(false),
         }))
     }
