@@ -111,6 +111,16 @@ fn credentials_belong_to_threads() {
 }
 
 #[test]
+fn proc_self_is_the_guest() {
+    prints("own-descriptors", "wrong 0\n");
+}
+
+#[test]
+fn a_root_shared_with_another_process() {
+    prints("shared-root", "0 33\n");
+}
+
+#[test]
 fn affinity_stays_the_guests_own() {
     prints("affinity", "same\nchild 0\n");
 }

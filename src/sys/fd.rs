@@ -66,6 +66,10 @@ pub fn statx_bytes(fd: BorrowedFd<'_>, flags: i32, mask: u32) -> Result<[u8; siz
 /// `name_to_handle_at(fd, "", …)`: type and bytes of the handle by which the file's file system tells it from all that
 /// ever had its inode number. `None` where there are no handles, or where asking is forbidden.
 pub fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    // A FUSE server gives an inode another handle when the kernel has forgotten it for a while.
+    if file_system(fd) == Ok(FUSE_SUPER_MAGIC) {
+        return None;
+    }
     const HEAD: usize = 8;
     // struct file_handle: room for MAX_HANDLE_SZ, aligned as its integers are.
     let mut handle = [0u64; (HEAD + 128) / 8];
@@ -248,4 +252,38 @@ pub fn raise_limit() -> u64 {
             limit.rlim_cur
         }
     }
+}
+
+/// `FUSE_SUPER_MAGIC` of linux/magic.h.
+const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
+
+/// The type of the file system that a descriptor is on (`f_type` of fstatfs(2)).
+fn file_system(fd: BorrowedFd<'_>) -> Result<i64> {
+    // SAFETY: plain data; all zeros is a valid value.
+    let mut buf: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one struct statfs.
+    check(|| unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut buf) }.into())?;
+    Ok(buf.f_type)
+}
+
+/// Whether a descriptor is for something on a /proc.
+pub fn is_on_proc(fd: BorrowedFd<'_>) -> Result<bool> {
+    Ok(file_system(fd)? == libc::PROC_SUPER_MAGIC)
+}
+
+/// Whether a descriptor is for a symbolic link itself.
+pub fn is_link(fd: BorrowedFd<'_>) -> Result<bool> {
+    let stat = statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_TYPE)?;
+    Ok(u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFLNK)
+}
+
+/// The text of the symbolic link that a descriptor is for (`readlinkat(fd, "")`).
+pub fn read_link(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
+    let mut text = vec![0; libc::PATH_MAX as usize];
+    let (to, room) = (text.as_mut_ptr().cast(), text.len());
+    // SAFETY: the path is NUL-terminated; the buffer has the length that is passed.
+    let length =
+        check(|| unsafe { libc::readlinkat(fd.as_raw_fd(), c"".as_ptr(), to, room) as libc::c_long })?;
+    text.truncate(length as usize);
+    Ok(text)
 }

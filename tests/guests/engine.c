@@ -1,6 +1,8 @@
 /* What the tracer must follow without losing anybody: engine SCENARIO. Prints one line a scenario, or nothing. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sys/stat.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -392,6 +394,51 @@ static int affinity(void)
 	return 0;
 }
 
+/* Ways to one's own descriptor that lead through /proc/self, which must be the guest's. */
+static int own_descriptors(void)
+{
+	char dir[] = "/tmp/remainroot-own-XXXXXX", link[64], indirect[64];
+	struct stat file, std;
+	if (!mkdtemp(dir) || chdir(dir))
+		return 1;
+	int fd = open("file", O_CREAT | O_RDWR, 0644);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	int wrong = symlink(link, "link") || symlink("/proc/self/cwd", "here");
+	wrong += chown("link", 8, -1) || fstat(fd, &file) || file.st_uid != 8;
+	wrong += chown("here/file", 9, -1) || fstat(fd, &file) || file.st_uid != 9;
+	snprintf(indirect, sizeof indirect, "self/fd/%d", fd);
+	wrong += chdir("/proc") || chown(indirect, 10, -1) || fstat(fd, &file) || file.st_uid != 10;
+	wrong += dup2(fd, 0) || chdir("/dev") || chown("./stdin", 11, -1) || fstat(fd, &file) || file.st_uid != 11;
+	wrong += lchown("/dev/stdin", 5, 6) || lstat("/dev/stdin", &std) || std.st_uid != 5 || std.st_gid != 6;
+	wrong += fstat(fd, &file) || file.st_uid != 11;
+	wrong += chdir(dir) || unlink("file") || unlink("link") || unlink("here") || rmdir(dir);
+	printf("wrong %d\n", wrong);
+	return 0;
+}
+
+/* A process that shares its root with its parent, and changes it. */
+static int changes_root(void *dir)
+{
+	return chroot(dir);
+}
+
+static int shared_root(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	char dir[] = "/tmp/remainroot-root-XXXXXX", path[64];
+	struct stat file = { .st_uid = -1 };
+	/* A way back to where the directory can be removed. */
+	int outside = open("/tmp", O_RDONLY | O_DIRECTORY);
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(path, sizeof path, "%s/x", dir);
+	close(open(path, O_CREAT | O_RDWR, 0644));
+	wait_for(clone(changes_root, stack + sizeof stack, CLONE_FS | SIGCHLD, dir));
+	int failed = chown("/x", 33, 33) || stat("/x", &file);
+	printf("%d %d\n", failed, (int)file.st_uid);
+	return unlink("/x") || unlinkat(outside, dir + strlen("/tmp/"), AT_REMOVEDIR);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
@@ -402,6 +449,7 @@ int main(int argc, char **argv)
 		{ "killed-forks", killed_forks }, { "killed-threads", killed_threads }, { "vforks", vforks },
 		{ "signals", signals }, { "queued", queued }, { "stop-and-continue", stop_and_continue },
 		{ "untraced", untraced }, { "unknown-abi", unknown_abi }, { "orphan", orphan },
+		{ "own-descriptors", own_descriptors }, { "shared-root", shared_root },
 		{ "credentials-of-threads", credentials_of_threads }, { "affinity", affinity },
 	};
 	self = argv[0];

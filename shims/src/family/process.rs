@@ -4,14 +4,30 @@
 
 use std::rc::Rc;
 
-use linux_raw_sys::general::CLONE_UNTRACED;
+use linux_raw_sys::general::{CLONE_FS, CLONE_NEWNS, CLONE_THREAD, CLONE_UNTRACED};
 
 use crate::abi::{Call, Errno};
 use crate::guest::{Answer, Guest, Host, host};
 
-/// clone(2), of which only calls with CLONE_UNTRACED come here. The child starts with the changed argument in its
+/// The flags of clone(2) that concern us: besides CLONE_UNTRACED, those by which processes come to share a root
+/// directory, or to have other mounts.
+pub const CLONE_FLAGS: u32 = CLONE_UNTRACED | CLONE_FS | CLONE_NEWNS;
+
+/// A child that shares its root with another process may find it changed by that one; threads are known to share.
+fn note_root(guest: &dyn Guest, flags: u64) {
+    let has = |flag: u32| flags & u64::from(flag) != 0;
+    if has(CLONE_NEWNS) || (has(CLONE_FS) && !has(CLONE_THREAD)) {
+        guest.root_changes();
+    }
+}
+
+/// clone(2), of which only calls with [`CLONE_FLAGS`] come here. The child starts with the changed argument in its
 /// register, which no C library's child looks at.
 pub async fn clone(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    note_root(&*guest, call.word(0));
+    if call.word(0) & u64::from(CLONE_UNTRACED) == 0 {
+        return Answer::Native;
+    }
     let flags = call.word(0) & !u64::from(CLONE_UNTRACED);
     let _ = host(&guest, Host::With(call.with(0, flags).args)).await;
     Answer::Native
@@ -28,6 +44,7 @@ pub async fn clone3(guest: Rc<dyn Guest>, call: Call) -> Answer {
         return Answer::Native;
     }
     let flags = u64::from_ne_bytes(bytes);
+    note_root(&*guest, flags);
     if flags & u64::from(CLONE_UNTRACED) == 0 {
         return Answer::Native;
     }

@@ -1,6 +1,5 @@
 //! Rows of the calls that make tasks and change where they live.
 
-use linux_raw_sys::general::CLONE_UNTRACED;
 use syscalls::Errno;
 
 use super::Shim::{self, Entry as At, Refuse};
@@ -16,7 +15,7 @@ const NESTED: &str = "as chroot; nested user namespaces see the virtual ids of t
 pub const ROWS: &[Row] = &[
     // src/family/process.rs
     row!(clone, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone),
-        i386: coroutine!(process::clone), when: When::AnyBit { arg: 0, mask: CLONE_UNTRACED }),
+        i386: coroutine!(process::clone), when: When::AnyBit { arg: 0, mask: process::CLONE_FLAGS }),
     row!(clone3, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone3), i386: coroutine!(process::clone3)),
 
     // What a path means, and CPUs: src/family/view.rs, sched.rs

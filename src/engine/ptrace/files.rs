@@ -12,12 +12,10 @@ use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
 use remainroot_shims::owner::{FileId, Inode, Time};
 
+use super::resolve;
 use super::run::Run;
 use super::tracee::Tracee;
 use crate::sys::{fd, mount};
-
-/// `RESOLVE_NO_MAGICLINKS` of openat2(2).
-const NO_MAGIC_LINKS: u64 = libc::RESOLVE_NO_MAGICLINKS;
 
 /// `STATX_MNT_ID_UNIQUE`.
 const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
@@ -108,51 +106,16 @@ fn open_dir(run: &Run, tid: i32, dir: Dir) -> Result<OwnedFd, Errno> {
 
 /// Looks a path up in the root that tracer and guest share.
 fn open_from(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
-    let bytes = path.to_bytes();
-    if bytes.starts_with(b"/") {
-        let own = name_itself(tid, path);
-        return open_resolving(run.proc.as_raw_fd(), own.as_deref().unwrap_or(path), flags);
+    if path.to_bytes().starts_with(b"/") {
+        return resolve::open(tid, run.proc.as_raw_fd(), path, flags);
     }
     let dir = open_dir(run, tid, dir)?;
-    open_resolving(dir.as_raw_fd(), path, flags)
-}
-
-/// What `/proc/self` and its likes are for the guest, since they would be the tracer for the tracer.
-pub(super) fn name_itself(tid: i32, path: &CStr) -> Option<CString> {
-    let bytes = path.to_bytes();
-    let rest = |prefix: &str| {
-        let rest = bytes.strip_prefix(prefix.as_bytes())?;
-        (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
-    };
-    let (entry, rest) = [
-        ("/proc/self", ""),
-        ("/proc/thread-self", ""),
-        ("/dev/fd", "/fd"),
-        ("/dev/stdin", "/fd/0"),
-        ("/dev/stdout", "/fd/1"),
-        ("/dev/stderr", "/fd/2"),
-    ]
-    .into_iter()
-    .find_map(|(prefix, entry)| Some((entry, rest(prefix)?)))?;
-    let mut own = format!("/proc/{tid}{entry}").into_bytes();
-    own.extend_from_slice(rest);
-    CString::new(own).ok()
-}
-
-/// Opens without following magic links where possible: one that is met under way may be `/proc/self/fd/N`, reached by
-/// a link. Only when there is one is the path looked up as it stands.
-fn open_resolving(dir: i32, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
-    match fd::open_path_resolving(dir, path, flags, NO_MAGIC_LINKS) {
-        Err(libc::ELOOP | libc::ENOSYS | libc::EPERM | libc::EAGAIN) => fd::open_path(dir, path, flags),
-        other => other,
-    }
-    .map_err(Errno::new)
+    resolve::open(tid, dir.as_raw_fd(), path, flags)
 }
 
 /// Looks a path up in the task's own root and mounts: the tracer goes there and comes back.
 fn open_in_root(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
     let start = if path.to_bytes().starts_with(b"/") { None } else { Some(open_dir(run, tid, dir)?) };
-    let own = name_itself(tid, path);
     let root = CString::new(format!("{tid}/root")).map_err(|_| Errno::EINVAL)?;
     match fd::change_root(&root) {
         // Nobody could have left our root either.
@@ -160,7 +123,7 @@ fn open_in_root(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Resul
         result => result.map_err(Errno::new)?,
     }
     let start = start.as_ref().map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
-    let found = open_resolving(start, own.as_deref().unwrap_or(path), flags);
+    let found = resolve::open(tid, start, path, flags);
     // With the way back barred we could not go on; these cannot fail for a process that just did the like.
     let back = fd::change_dir(run.root.as_fd())
         .and_then(|()| fd::change_root(c"."))

@@ -6,6 +6,7 @@ mod files;
 mod follow;
 mod pin;
 mod quick;
+mod resolve;
 mod run;
 mod start;
 mod stop;

@@ -8,12 +8,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use remainroot_shims::abi::{STATX, STATX_SIZE};
 use remainroot_shims::guest::{Dir, Guest, Place, Trailing};
 
-use super::files::{name_itself, open_proc};
+use super::files::open_proc;
 use super::run::Run;
 use super::tracee::Tracee;
 use crate::sys::fd;
 
 /// Nothing is walked that is not in the kernel's cache, nor through a link of /proc, which may be `/proc/self/fd/N`.
+/// What is found on /proc itself, where "self" is the tracer, is not [`LOCAL`].
 const AT_ONCE: u64 = libc::RESOLVE_CACHED | libc::RESOLVE_NO_MAGICLINKS;
 
 /// File systems whose attributes are in memory, or on a disk of this machine: what they say without being asked to
@@ -30,7 +31,7 @@ pub(super) fn stat(run: &Run, tracee: &Tracee, place: &Place<'_>, mask: u32) -> 
         Place::Path { dir, path, trailing } if !tracee.has_foreign_root() => {
             let tid = Guest::tid(tracee);
             let bytes = path.to_bytes();
-            if bytes.is_empty() || (bytes.starts_with(b"/") && name_itself(tid, path).is_some()) {
+            if bytes.is_empty() {
                 return None;
             }
             let start: Option<OwnedFd> = match dir {
