@@ -3,10 +3,15 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use remainroot_shims::abi::Uid;
+
 use super::account::Account;
 
 /// Where programs are in a root of its own.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where root's own programs are. Many systems leave these out of an ordinary user's PATH.
+const SBIN: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Variables that name places or sockets outside of the guest's root.
 const OUTSIDE: [&str; 9] =
@@ -50,6 +55,9 @@ impl Environment {
             environment.set("USER", &name);
             environment.set("LOGNAME", &name);
         }
+        if keep == Keep::All && account.uid == Uid::ROOT {
+            environment.find_roots_programs();
+        }
         for (name, value) in set {
             environment.set(name, value);
         }
@@ -62,6 +70,19 @@ impl Environment {
             Some((_, present)) => *present = value,
             None => self.0.push((name.as_ref().to_owned(), value)),
         }
+    }
+
+    /// Adds to the end of PATH what root has there and the user who started us may lack.
+    fn find_roots_programs(&mut self) {
+        let Some(path) = self.get("PATH").map(OsStr::to_owned) else { return };
+        let has = |dir: &str| path.as_bytes().split(|&byte| byte == b':').any(|part| part == dir.as_bytes());
+        let missing = SBIN.into_iter().filter(|dir| !has(dir));
+        let whole = missing.fold(path.clone(), |mut path, dir| {
+            path.push(":");
+            path.push(dir);
+            path
+        });
+        self.set("PATH", whole);
     }
 
     /// The value of a variable.
@@ -101,7 +122,7 @@ pub fn candidates(command: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
 
 #[cfg(test)]
 mod tests {
-    use remainroot_shims::abi::{Gid, Uid};
+    use remainroot_shims::abi::Gid;
 
     use super::*;
 
@@ -130,6 +151,26 @@ mod tests {
             made(Keep::All, &[("A", "1"), ("LANG", "x"), ("A", "2")])[2..],
             ["LANG=x", "TMPDIR=/scratch", "A=2"]
         );
+    }
+
+    #[test]
+    fn root_finds_its_programs() {
+        let account = |uid| Account {
+            name: None,
+            uid,
+            gid: Gid::ROOT,
+            groups: Vec::new(),
+            home: "/".into(),
+            shell: "/bin/sh".into(),
+        };
+        let path = |uid, path: &str| {
+            let present = [(OsString::from("PATH"), OsString::from(path))].into_iter();
+            let made = Environment::make(present, Keep::All, &account(uid), &[]);
+            made.get("PATH").map(OsStr::to_owned)
+        };
+        let user = Uid::new(33).unwrap();
+        assert_eq!(path(user, "/bin"), Some("/bin".into()));
+        assert_eq!(path(Uid::ROOT, "/bin:/sbin"), Some("/bin:/sbin:/usr/local/sbin:/usr/sbin".into()));
     }
 
     #[test]

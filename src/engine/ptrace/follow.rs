@@ -134,6 +134,9 @@ impl Engine {
                 return self.go_on(stopped, 0);
             };
             let tracee = if former == tid { slot.tracee } else { slot.tracee.heir(tid) };
+            if let Some(leader) = tasks.remove(tid) {
+                self.run.pins.borrow_mut().ended(&leader.pin);
+            }
             tasks.insert(tid, Slot { held: slot.held, pin: slot.pin, ..Slot::new(tracee.clone()) });
             tracee
         };

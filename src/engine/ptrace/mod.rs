@@ -106,13 +106,26 @@ impl Engine {
                 Wait::Nobody => return,
                 Wait::Interrupted => {}
                 Wait::Task(tid, Status::Stopped(stop)) => {
-                    // A task that is gone in the midst of its stop is reported as ended by a later wait.
-                    let _: Result<(), Lost> = self.on_stop(Stopped::new(tid), stop);
+                    match self.on_stop(Stopped::new(tid), stop) {
+                        // A task that is gone in the midst of its stop is reported as ended by a later wait.
+                        Ok(()) | Err(Lost::Gone) => {}
+                        Err(Lost::Errno(errno)) => self.give_up(tid, errno),
+                    }
                 }
                 Wait::Task(tid, Status::Exited(code)) => self.on_end(tid, End::Code(code)),
                 Wait::Task(tid, Status::Signaled(signal)) => self.on_end(tid, End::Signal(signal)),
             }
         }
+    }
+
+    /// The kernel does not let us do with a task what has to be done. Left alone, it would stay stopped for ever.
+    fn give_up(&self, tid: i32, errno: i32) {
+        eprintln!(
+            "remainroot: process {tid} cannot be traced any more ({}), and is killed",
+            std::io::Error::from_raw_os_error(errno)
+        );
+        // It may be gone already.
+        let _ = signal::kill(tid, libc::SIGKILL);
     }
 
     fn on_stop(&mut self, stopped: Stopped, stop: Stop) -> Result<(), Lost> {
