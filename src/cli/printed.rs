@@ -22,6 +22,14 @@ pub fn same(path: &str, text: &str) {
     }
 }
 
+/// Fails if what the file holds between two marks is anything but `text`.
+pub fn same_part(path: &str, start: &str, end: &str, text: &str) {
+    let kept = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (before, rest) = kept.split_once(start).unwrap_or_else(|| panic!("{path} has no {start:?}"));
+    let (_, after) = rest.split_once(end).unwrap_or_else(|| panic!("{path} has no {end:?} behind {start:?}"));
+    same(path, &[before, start, text, end, after].concat());
+}
+
 /// The first line that differs.
 fn difference(kept: &str, text: &str) -> Option<String> {
     if kept == text {

@@ -167,6 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn the_table_in_the_readme_is_ours() {
+        printed::same_part(
+            "README.md",
+            "<!-- Printed from the table; a test keeps it so. -->\n",
+            "\n## ",
+            &families(),
+        );
+    }
+
+    #[test]
     fn every_format_names_every_call_once() {
         let parsed: Vec<Value> = serde_json::from_str(&render(Format::Json)).unwrap();
         let (text, markdown) = (render(Format::Text), render(Format::Markdown));
