@@ -122,5 +122,6 @@ fn the_working_directory_and_environment_are_kept() {
     let mut command: Command = lab.command();
     command.env_clear().env("A", "b").env("PATH", "/usr/bin:/bin").env("HOME", "/home/me");
     let (out, ..) = finish(command.args(["--env", "C=d", "--env", "A=e", "--", "env"]));
-    assert_eq!(out, "A=e\nHOME=/home/me\nPATH=/usr/bin:/bin\nC=d\n");
+    // Root finds its own programs, behind all others.
+    assert_eq!(out, "A=e\nHOME=/home/me\nPATH=/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\nC=d\n");
 }
