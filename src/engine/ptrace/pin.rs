@@ -11,6 +11,9 @@ use crate::sys::sched::{self, CpuSet};
 
 /// Stops this close together count as often …
 const OFTEN: Duration = Duration::from_micros(500);
+/// … and these, as long as no other task is held: the first shares the CPU with nobody but the tracer. A loop of fork
+/// and exec, such as a shell script's, stops once or twice in the lifetime of each of its children.
+const OFTEN_ALONE: Duration = Duration::from_micros(1500);
 /// … once there were this many in a row.
 const STREAK: u8 = 6;
 /// A task that did not stop for this long is set free. Short, because children start where their parents are held:
@@ -57,7 +60,8 @@ impl Pins {
     pub fn note_stop(&mut self, tid: i32, pin: &mut Pin) {
         let Some((cpu, home)) = &self.home else { return };
         let now = Instant::now();
-        let close = now.duration_since(pin.last) < OFTEN;
+        let often = if self.held == 0 { OFTEN_ALONE } else { OFTEN };
+        let close = now.duration_since(pin.last) < often;
         pin.last = now;
         pin.streak = if close { pin.streak.saturating_add(1) } else { 0 };
         if pin.streak < STREAK || pin.own.is_some() {
