@@ -4,6 +4,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use remainroot_shims::owner::{FileId, Inode, Time};
+
 use super::last_errno;
 
 /// `Result` with an errno.
@@ -63,9 +65,35 @@ pub fn statx_bytes(fd: BorrowedFd<'_>, flags: i32, mask: u32) -> Result<[u8; siz
     Ok(bytes)
 }
 
+/// The inode that the kernel described, but for its generation.
+pub fn inode_of(stat: &libc::statx) -> Inode {
+    let time = |at: libc::statx_timestamp| Time { sec: at.tv_sec, nsec: at.tv_nsec };
+    Inode {
+        id: FileId { dev: libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino },
+        generation: None,
+        btime: (stat.stx_mask & libc::STATX_BTIME != 0).then(|| time(stat.stx_btime)),
+        ctime: time(stat.stx_ctime),
+        mode: stat.stx_mode.into(),
+        nlink: stat.stx_nlink,
+        uid: stat.stx_uid,
+        gid: stat.stx_gid,
+        rdev: libc::makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
+    }
+}
+
+/// What tells a file's inode from its predecessors of the same number ([`Inode::generation`]): the FNV-1a hash of its
+/// handle, which is the same in every run.
+pub fn generation(fd: BorrowedFd<'_>) -> Option<u64> {
+    let handle = file_handle(fd)?;
+    let hash = handle
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
+    Some(hash)
+}
+
 /// `name_to_handle_at(fd, "", …)`: type and bytes of the handle by which the file's file system tells it from all that
 /// ever had its inode number. `None` where there are no handles, or where asking is forbidden.
-pub fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
+fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
     // A FUSE server gives an inode another handle when the kernel has forgotten it for a while.
     if file_system(fd) == Ok(FUSE_SUPER_MAGIC) {
         return None;

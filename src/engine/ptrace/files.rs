@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
-use remainroot_shims::owner::{FileId, Inode, Time};
+use remainroot_shims::owner::Inode;
 
 use super::resolve;
 use super::run::Run;
@@ -188,22 +188,11 @@ impl Held {
 impl Node for Held {
     fn stat(&self) -> Result<Inode, Errno> {
         let stat = fd::statx(self.fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, STAT_MASK).map_err(Errno::new)?;
-        let time = |at: libc::statx_timestamp| Time { sec: at.tv_sec, nsec: at.tv_nsec };
-        Ok(Inode {
-            id: FileId { dev: libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino },
-            generation: None,
-            btime: (stat.stx_mask & libc::STATX_BTIME != 0).then(|| time(stat.stx_btime)),
-            ctime: time(stat.stx_ctime),
-            mode: stat.stx_mode.into(),
-            nlink: stat.stx_nlink,
-            uid: stat.stx_uid,
-            gid: stat.stx_gid,
-            rdev: libc::makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
-        })
+        Ok(fd::inode_of(&stat))
     }
 
     fn generation(&self) -> Option<u64> {
-        fd::file_handle(self.fd.as_fd()).map(|handle| digest(&handle))
+        fd::generation(self.fd.as_fd())
     }
 
     fn touch_owner(&self) -> Result<(), Errno> {
@@ -265,13 +254,6 @@ impl Node for Held {
 /// See [`Held::name`].
 fn name_of(fd: &OwnedFd) -> Result<CString, Errno> {
     CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
-}
-
-/// The FNV-1a hash of a file handle: the same in every run.
-fn digest(handle: &[u8]) -> u64 {
-    handle
-        .iter()
-        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// The id of the mount that a device is on (Linux 5.8; from 6.8 on one that is never used again); `None` for other
