@@ -10,6 +10,7 @@ use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
 use crate::guest::{Answer, Guest, Host, Node, Place};
 use crate::owner::{FileId, Inode, Record, Store, Time, World};
+use crate::table::Needs;
 
 /// A guest that was never a process.
 pub struct Fake {
@@ -22,6 +23,10 @@ pub struct Fake {
     pub program: Program,
     /// Records by inode number.
     pub records: RefCell<HashMap<u64, Record>>,
+    /// What the store says of its contents besides.
+    pub recorded: Cell<Needs>,
+    /// The one path at which there is nothing.
+    pub missing: Option<CString>,
 }
 
 /// The one file there is.
@@ -60,6 +65,8 @@ impl Fake {
             memory: RefCell::new(vec![0; Fake::END as usize]),
             program: Program { native: (0o100755, 0, 0), caps: None, mount_flags: 0 },
             records: RefCell::default(),
+            recorded: Cell::new(Needs::empty()),
+            missing: None,
         }
     }
 
@@ -159,7 +166,12 @@ impl Guest for Fake {
         World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true, reads_undumpable: true }
     }
 
-    fn find(&self, _: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+    fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+        if let (Place::Path { path, .. }, Some(missing)) = (place, &self.missing)
+            && *path == missing.as_c_str()
+        {
+            return Err(Errno::ENOENT);
+        }
         Ok(Box::new(self.program.clone()))
     }
 
@@ -204,11 +216,11 @@ impl Store for Fake {
     }
 
     fn directories_pass_on(&self) -> bool {
-        false
+        self.recorded.get().contains(Needs::PASSING_ON)
     }
 
     fn has_devices(&self) -> bool {
-        false
+        self.recorded.get().contains(Needs::DEVICES)
     }
 
     fn may_be_device(&self, _: FileId) -> bool {
@@ -216,11 +228,12 @@ impl Store for Fake {
     }
 
     fn has_xattrs(&self) -> bool {
-        self.records.borrow().values().any(|record| !record.xattrs.is_empty())
+        self.recorded.get().contains(Needs::XATTRS)
+            || self.records.borrow().values().any(|record| !record.xattrs.is_empty())
     }
 
     fn awaits_unlink(&self) -> bool {
-        false
+        self.recorded.get().contains(Needs::UNLINKS)
     }
 }
 

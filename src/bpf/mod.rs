@@ -13,7 +13,7 @@ mod interpreter;
 mod tests;
 
 use remainroot_shims::abi::Abi;
-use remainroot_shims::table::{Entry, Row, Shim, When};
+use remainroot_shims::table::{Case, Entry, Needs, Row, Shim, When};
 
 use tree::{Range, search};
 
@@ -76,29 +76,55 @@ fn ret(verdict: u32) -> Vec<Insn> {
     vec![insn(RET, 0, 0, verdict)]
 }
 
+/// Which circumstances a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// Those that the task lives under.
+    pub needs: Needs,
+    /// Those that it has a program for already. The kernel asks all programs of a task; the new one adds to the others,
+    /// and so has only the cases that they do not have.
+    pub had: Needs,
+}
+
+impl Scope {
+    /// The first program of a task.
+    pub fn first(needs: Needs) -> Scope {
+        Scope { needs: needs | Needs::ALWAYS, had: Needs::empty() }
+    }
+
+    fn has(&self, case: &Case) -> bool {
+        case.needs.intersects(self.needs) && !case.needs.intersects(self.had)
+    }
+
+    /// What becomes of calls that the table cannot know. That is for one program to say.
+    fn unknown(&self) -> u32 {
+        if self.had.is_empty() { TRACE | u32::from(UNKNOWN_ABI) } else { ALLOW }
+    }
+}
+
 /// The program for a table. A stop's data is the index of the call's row in `rows`, or [`UNKNOWN_ABI`].
-pub fn program(rows: &[Row]) -> Vec<Insn> {
+pub fn program(rows: &[Row], scope: Scope) -> Vec<Insn> {
     let mut program = vec![insn(LOAD, 0, 0, ARCH)];
     for abi in Abi::ALL {
-        let block = numbers(rows, abi);
+        let block = numbers(rows, scope, abi);
         program.push(insn(JEQ, 1, 0, abi.audit_arch()));
         program.push(insn(JA, 0, 0, block.len() as u32));
         program.extend(block);
     }
-    program.extend(ret(TRACE | u32::from(UNKNOWN_ABI)));
+    program.extend(ret(scope.unknown()));
     program
 }
 
 /// The part for one ABI: A holds nothing yet.
-fn numbers(rows: &[Row], abi: Abi) -> Vec<Insn> {
+fn numbers(rows: &[Row], scope: Scope, abi: Abi) -> Vec<Insn> {
     let mut points: Vec<(u32, Vec<Insn>)> = (0u16..)
         .zip(rows)
-        .filter_map(|(index, row)| row.entry(abi).map(|entry| (entry.nr, verdict(entry, index))))
+        .filter_map(|(index, row)| row.entry(abi).map(|entry| (entry.nr, verdict(entry, scope, index))))
         .collect();
     points.sort_by_key(|(nr, _)| *nr);
     let mut ranges = tree::among(points, ret(ALLOW));
     if abi == Abi::X86_64 {
-        ranges.push(Range { from: X32.start, then: ret(TRACE | u32::from(UNKNOWN_ABI)) });
+        ranges.push(Range { from: X32.start, then: ret(scope.unknown()) });
         ranges.push(Range { from: X32.end, then: ret(ALLOW) });
     }
     let mut block = vec![insn(LOAD, 0, 0, NR)];
@@ -107,27 +133,38 @@ fn numbers(rows: &[Row], abi: Abi) -> Vec<Insn> {
 }
 
 /// What to do with a call once its number is known.
-fn verdict(entry: &Entry, index: u16) -> Vec<Insn> {
+fn verdict(entry: &Entry, scope: Scope, index: u16) -> Vec<Insn> {
     let hit = match entry.shim {
         Shim::Kernel => return ret(ALLOW),
-        Shim::Refuse(errno) => ret(ERRNO | (errno.into_raw() as u32 & 0xFFFF)),
-        Shim::Entry(_) | Shim::Coroutine(_) => ret(TRACE | u32::from(index)),
+        Shim::Refuse(errno) => ERRNO | (errno.into_raw() as u32 & 0xFFFF),
+        Shim::Entry(_) | Shim::Coroutine(_) => TRACE | u32::from(index),
     };
-    match entry.when {
-        When::Always => hit,
-        When::AnyBit { arg, mask } => {
-            let mut code = vec![insn(LOAD, 0, 0, argument(arg)), insn(JSET, 1, 0, mask)];
-            code.extend(ret(ALLOW));
-            code.extend(hit);
-            code
-        }
+    let cases: Vec<Case> = entry.cases.iter().filter(|case| scope.has(case)).copied().collect();
+    any_of(&cases, hit)
+}
+
+/// `hit` in any of these cases, which are tried in order.
+fn any_of(cases: &[Case], hit: u32) -> Vec<Insn> {
+    let [Case { when, .. }, rest @ ..] = cases else { return ret(ALLOW) };
+    let mut code = match *when {
+        When::Always => return ret(hit),
+        When::AnyBit { arg, mask } => vec![insn(LOAD, 0, 0, argument(arg)), insn(JSET, 0, 1, mask)],
+        When::BothBits { args: [a, b], masks: [of_a, of_b] } => vec![
+            insn(LOAD, 0, 0, argument(a)),
+            insn(JSET, 0, 3, of_a),
+            insn(LOAD, 0, 0, argument(b)),
+            insn(JSET, 0, 1, of_b),
+        ],
         When::OneOf { arg, values } => {
             let mut values = values.to_vec();
             values.sort_unstable();
-            let points = values.into_iter().map(|value| (value, hit.clone())).collect();
+            let points = values.into_iter().map(|value| (value, ret(hit))).collect();
             let mut code = vec![insn(LOAD, 0, 0, argument(arg))];
-            code.extend(search(tree::among(points, ret(ALLOW))));
-            code
+            code.extend(search(tree::among(points, any_of(rest, hit))));
+            return code;
         }
-    }
+    };
+    code.extend(ret(hit));
+    code.extend(any_of(rest, hit));
+    code
 }

@@ -3,13 +3,16 @@
 use proptest::prelude::*;
 use remainroot_shims::abi::{Abi, Errno};
 use remainroot_shims::guest::Answer;
-use remainroot_shims::table::{Entry, ROWS, Row, Shim, Support, When, row_of};
+use remainroot_shims::table::{Case, Entry, Needs, ROWS, Row, Shim, Support, When, row_of};
 
 use super::interpreter::{Data, check, run, skipped_by_the_kernel};
 use super::*;
 
-/// What the table says, the obvious way.
-fn slow(rows: &[Row], data: &Data) -> u32 {
+/// All circumstances at once.
+const ALL: Scope = Scope { needs: Needs::all(), had: Needs::empty() };
+
+/// What the table says to a task that lives under `needs`, the obvious way.
+fn slow(rows: &[Row], needs: Needs, data: &Data) -> u32 {
     let unknown = TRACE | u32::from(UNKNOWN_ABI);
     let Some(abi) = Abi::from_audit_arch(data.arch) else { return unknown };
     if abi == Abi::X86_64 && data.nr & 0x4000_0000 != 0 && data.nr & 0x8000_0000 == 0 {
@@ -17,13 +20,8 @@ fn slow(rows: &[Row], data: &Data) -> u32 {
     }
     for (index, row) in rows.iter().enumerate() {
         let Some(entry) = row.entry(abi).filter(|entry| entry.nr == data.nr) else { continue };
-        let applies = match entry.when {
-            When::Always => true,
-            When::AnyBit { arg, mask } => data.args[usize::from(arg)] as u32 & mask != 0,
-            When::OneOf { arg, values } => values.contains(&(data.args[usize::from(arg)] as u32)),
-        };
         return match entry.shim {
-            _ if !applies => ALLOW,
+            _ if !entry.concerns(&data.args, needs) => ALLOW,
             Shim::Kernel => ALLOW,
             Shim::Refuse(errno) => ERRNO | errno.into_raw() as u32,
             Shim::Entry(_) | Shim::Coroutine(_) => TRACE | index as u32,
@@ -35,13 +33,16 @@ fn slow(rows: &[Row], data: &Data) -> u32 {
 /// Values at and beside every value and bit that a row's arguments are tested for.
 fn interesting(rows: &[Row]) -> Vec<u64> {
     let mut values = vec![0, 1, u64::MAX, 0xFFFF_FFFF, 1 << 32, 1 << 63];
-    for entry in rows.iter().flat_map(|row| [row.x86_64, row.i386]).flatten() {
-        match entry.when {
+    let entries = rows.iter().flat_map(|row| [row.x86_64, row.i386]).flatten();
+    for case in entries.flat_map(|entry| entry.cases) {
+        let mut bits = |mask: u32| {
+            values.extend((0..32).map(|bit| 1 << bit));
+            values.extend([u64::from(mask), u64::from(!mask), u64::from(mask) << 32]);
+        };
+        match case.when {
             When::Always => {}
-            When::AnyBit { mask, .. } => {
-                values.extend((0..32).map(|bit| 1 << bit));
-                values.extend([u64::from(mask), u64::from(!mask), u64::from(mask) << 32]);
-            }
+            When::AnyBit { mask, .. } => bits(mask),
+            When::BothBits { masks, .. } => masks.into_iter().for_each(bits),
             When::OneOf { values: ones, .. } => {
                 for &one in ones {
                     let one = u64::from(one);
@@ -71,26 +72,73 @@ fn numbers_to_try() -> impl Iterator<Item = u32> {
     ])
 }
 
-fn assert_same(program: &[Insn], rows: &[Row], data: &Data) {
-    assert_eq!(run(program, data).verdict, slow(rows, data), "{data:x?}");
+/// Programs as a task gets them: the first, and one for each circumstance that comes later.
+struct Chain {
+    had: Needs,
+    programs: Vec<Vec<Insn>>,
+}
+
+impl Chain {
+    fn first(rows: &[Row], needs: Needs) -> Chain {
+        let scope = Scope::first(needs);
+        Chain { had: scope.needs, programs: vec![program(rows, scope)] }
+    }
+
+    fn add(&mut self, rows: &[Row], needs: Needs) {
+        self.programs.push(program(rows, Scope { needs, had: self.had }));
+        self.had |= needs;
+    }
+
+    /// `seccomp_run_filters`: the strictest action wins, and of equal ones the latest program's.
+    fn run(&self, data: &Data) -> u32 {
+        let verdicts = self.programs.iter().rev().map(|program| run(program, data).verdict);
+        verdicts.min_by_key(|verdict| (verdict & 0xFFFF_0000) as i32).unwrap_or(ALLOW)
+    }
+}
+
+/// Circumstances as they come to a task of root's, and to one that starts under some.
+fn chains(rows: &[Row]) -> Vec<Chain> {
+    let flags: Vec<Needs> = Needs::all().iter().collect();
+    let mut chains = vec![Chain::first(rows, Needs::ALWAYS), Chain::first(rows, Needs::all())];
+    for (first, second) in flags.iter().zip(flags.iter().cycle().skip(1)) {
+        let mut chain = Chain::first(rows, Needs::ALWAYS);
+        chain.add(rows, *first);
+        chain.add(rows, *second);
+        chains.push(chain);
+        let mut chain = Chain::first(rows, *first);
+        chain.add(rows, *second | Needs::USER);
+        chains.push(chain);
+    }
+    chains
+}
+
+fn assert_same(chains: &[Chain], rows: &[Row], data: &Data) {
+    for chain in chains {
+        assert_eq!(chain.run(data), slow(rows, chain.had, data), "{data:x?} {:?}", chain.had);
+    }
 }
 
 #[test]
 fn the_kernel_takes_it() {
-    check(&program(&ROWS)).unwrap();
+    for chain in chains(&ROWS) {
+        chain.programs.iter().for_each(|program| check(program).unwrap());
+    }
 }
 
 #[test]
 fn it_says_what_the_table_says() {
-    let program = program(&ROWS);
+    let chains = chains(&ROWS);
     let values = interesting(&ROWS);
     for arch in archs() {
         for nr in numbers_to_try() {
             // What has no arguments in its row has been seen with six values to look at none.
             let row = Abi::from_audit_arch(arch).and_then(|abi| row_of(abi, nr)?.entry(abi));
-            let argued = row.is_some_and(|entry| entry.when != When::Always);
-            for &value in &values[..if argued { values.len() } else { 6 }] {
-                assert_same(&program, &ROWS, &Data { nr, arch, args: [value; 6] });
+            let argued = row.is_some_and(|entry| entry.cases.iter().any(|case| case.when != When::Always));
+            for (n, &value) in values[..if argued { values.len() } else { 6 }].iter().enumerate() {
+                assert_same(&chains, &ROWS, &Data { nr, arch, args: [value; 6] });
+                let mut args = [value; 6];
+                args[1 + n % 3] = values[n * 7 % values.len()];
+                assert_same(&chains, &ROWS, &Data { nr, arch, args });
             }
         }
     }
@@ -98,24 +146,34 @@ fn it_says_what_the_table_says() {
 
 #[test]
 fn a_number_alone_decides_unless_its_row_has_arguments() {
-    let program = program(&ROWS);
-    for arch in archs() {
-        for nr in numbers_to_try() {
-            let row = Abi::from_audit_arch(arch).and_then(|abi| row_of(abi, nr)?.entry(abi));
-            let untouched = row.is_none_or(|entry| matches!(entry.shim, Shim::Kernel));
-            let data = Data { nr, arch, args: [0; 6] };
-            let always = row.is_none_or(|entry| entry.when == When::Always);
-            assert_eq!(run(&program, &data).argued, !always && !untouched, "{arch:x} {nr}");
-            if untouched && slow(&ROWS, &data) == ALLOW {
-                assert!(skipped_by_the_kernel(&program, arch, nr), "{arch:x} {nr}");
+    for scope in scopes() {
+        let program = program(&ROWS, scope);
+        for arch in archs() {
+            for nr in numbers_to_try() {
+                let row = Abi::from_audit_arch(arch).and_then(|abi| row_of(abi, nr)?.entry(abi));
+                let row = row.filter(|entry| !matches!(entry.shim, Shim::Kernel));
+                let cases: Vec<_> =
+                    row.into_iter().flat_map(|entry| entry.cases).filter(|case| scope.has(case)).collect();
+                let argued = cases.first().is_some_and(|case| case.when != When::Always);
+                let outcome = run(&program, &Data { nr, arch, args: [0; 6] });
+                assert_eq!(outcome.argued, argued, "{arch:x} {nr} {scope:?}");
+                if cases.is_empty() && outcome.verdict == ALLOW {
+                    assert!(skipped_by_the_kernel(&program, arch, nr), "{arch:x} {nr} {scope:?}");
+                }
             }
         }
     }
 }
 
+/// A first program of few cases, one of all, and one that adds.
+fn scopes() -> [Scope; 3] {
+    let added = Scope { needs: Needs::all(), had: Needs::ALWAYS };
+    [Scope::first(Needs::ALWAYS), ALL, added]
+}
+
 #[test]
 fn arguments_are_looked_at_by_their_low_half_and_after_the_number() {
-    let program = program(&ROWS);
+    let program = program(&ROWS, ALL);
     let mut number_loaded = false;
     for insn in &program {
         if insn.code == LOAD {
@@ -127,7 +185,7 @@ fn arguments_are_looked_at_by_their_low_half_and_after_the_number() {
 
 #[test]
 fn minus_one_is_the_kernels_and_x32_is_nobodys() {
-    let program = program(&ROWS);
+    let program = program(&ROWS, ALL);
     let verdict = |nr| run(&program, &Data { nr, arch: Abi::X86_64.audit_arch(), args: [0; 6] }).verdict;
     assert_eq!(verdict(u32::MAX), ALLOW);
     assert_eq!(verdict(0x4000_0000), TRACE | u32::from(UNKNOWN_ABI));
@@ -136,7 +194,7 @@ fn minus_one_is_the_kernels_and_x32_is_nobodys() {
 
 #[test]
 fn it_is_a_tree() {
-    let program = program(&ROWS);
+    let program = program(&ROWS, ALL);
     for abi in Abi::ALL {
         let depths = (0..512u32)
             .map(|nr| run(&program, &Data { nr, arch: abi.audit_arch(), args: [0; 6] }).steps)
@@ -148,9 +206,9 @@ fn it_is_a_tree() {
             abi.name(),
             program.len()
         );
-        // Two loads, the architectures, a JA or two where halves are long, an argument test, the verdict.
+        // Two loads, the architectures, a JA or two where halves are long, tests of arguments, the verdict.
         let ranges = 2 * ROWS.iter().filter(|row| row.entry(abi).is_some()).count();
-        assert!(deepest <= ranges.ilog2() as usize + 1 + 14, "{deepest} steps for {ranges} ranges");
+        assert!(deepest <= ranges.ilog2() as usize + 1 + 18, "{deepest} steps for {ranges} ranges");
     }
 }
 
@@ -158,7 +216,7 @@ fn it_is_a_tree() {
 #[test]
 fn this_kernel_obeys_it() {
     let outcome = std::thread::spawn(|| {
-        let program: Vec<_> = program(&ROWS)
+        let program: Vec<_> = program(&ROWS, ALL)
             .into_iter()
             .map(|insn| crate::sys::seccomp::Insn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
             .collect();
@@ -181,20 +239,31 @@ fn this_kernel_obeys_it() {
 
 const VALUE_SETS: [&[u32]; 4] = [&[], &[7], &[38, 8, 0, u32::MAX, 9], &[1, 2, 3, 4, 5, 6, 0x8000_0000]];
 
-fn entry() -> impl Strategy<Value = (Shim, When)> {
+fn case() -> impl Strategy<Value = Case> {
+    let when = prop_oneof![
+        3 => Just(When::Always),
+        1 => (0..6u8, any::<u32>()).prop_map(|(arg, mask)| When::AnyBit { arg, mask }),
+        1 => (any::<[u32; 2]>(), 0..6u8, 0..6u8)
+            .prop_map(|(masks, a, b)| When::BothBits { args: [a, b], masks }),
+        1 => (0..6u8, 0..VALUE_SETS.len())
+            .prop_map(|(arg, set)| When::OneOf { arg, values: VALUE_SETS[set] }),
+    ];
+    (when, any::<u8>()).prop_map(|(when, needs)| Case { when, needs: Needs::from_bits_truncate(needs) })
+}
+
+/// What becomes of a call, and in which cases.
+type Decision = (Shim, &'static [Case]);
+
+fn entry() -> impl Strategy<Value = Decision> {
     let shim = (0..4).prop_map(|kind| match kind {
         0 => Shim::Kernel,
         1 => Shim::Refuse(Errno::EPERM),
         2 => Shim::Refuse(Errno::ENOSYS),
         _ => Shim::Entry(|_, _| Answer::Native),
     });
-    let when = prop_oneof![
-        3 => Just(When::Always),
-        1 => (0..6u8, any::<u32>()).prop_map(|(arg, mask)| When::AnyBit { arg, mask }),
-        1 => (0..6u8, 0..VALUE_SETS.len())
-            .prop_map(|(arg, set)| When::OneOf { arg, values: VALUE_SETS[set] }),
-    ];
-    (shim, when)
+    // Rows are static where they are not made up.
+    let cases = proptest::collection::vec(case(), 1..4).prop_map(|cases| &*cases.leak());
+    (shim, cases)
 }
 
 /// Tables of any size: dense, sparse, and long enough that jumps leave the reach of a conditional one.
@@ -202,9 +271,9 @@ fn table() -> impl Strategy<Value = Vec<Row>> {
     (1..1000u32, 0..400usize).prop_flat_map(|(highest, count)| {
         let rows = proptest::collection::btree_map(0..=highest, (entry(), any::<[bool; 2]>()), 0..=count);
         rows.prop_map(|rows| {
-            let row = |(nr, ((shim, when), [x86_64, i386])): (u32, ((Shim, When), [bool; 2]))| {
-                let entry = Entry { nr, shim, when };
-                let mirrored = Entry { nr: 1000 - nr, shim, when };
+            let row = |(nr, ((shim, cases), [x86_64, i386])): (u32, (Decision, [bool; 2]))| {
+                let entry = Entry { nr, shim, cases };
+                let mirrored = Entry { nr: 1000 - nr, shim, cases };
                 Row {
                     name: "any",
                     x86_64: x86_64.then_some(entry),
@@ -223,19 +292,24 @@ proptest! {
     #[test]
     fn any_table_gives_a_program_that_says_the_same(
         rows in table(),
+        needs in [any::<u8>(), any::<u8>()].prop_map(|bits| bits.map(Needs::from_bits_truncate)),
         others in proptest::collection::vec((any::<u32>(), any::<[u64; 6]>()), 32),
     ) {
-        let program = program(&rows);
-        prop_assert_eq!(check(&program), Ok(()));
+        let mut added = Chain::first(&rows, needs[0]);
+        added.add(&rows, needs[1]);
+        let chains = [Chain::first(&rows, Needs::all()), added];
+        for program in chains.iter().flat_map(|chain| &chain.programs) {
+            prop_assert_eq!(check(program), Ok(()));
+        }
         let values = interesting(&rows);
         for arch in archs() {
             for nr in 0..1002 {
                 let value = values[nr as usize % values.len()];
-                assert_same(&program, &rows, &Data { nr, arch, args: [value; 6] });
+                assert_same(&chains, &rows, &Data { nr, arch, args: [value; 6] });
             }
             for &(nr, args) in &others {
-                assert_same(&program, &rows, &Data { nr, arch, args });
-                assert_same(&program, &rows, &Data { nr: nr % 1002, arch, args });
+                assert_same(&chains, &rows, &Data { nr, arch, args });
+                assert_same(&chains, &rows, &Data { nr: nr % 1002, arch, args });
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use clap::ValueEnum;
-use remainroot_shims::table::{Entry, Row, SECTIONS, Section, Shim, Support, When};
+use remainroot_shims::table::{Case, Entry, Row, SECTIONS, Section, Shim, Support};
 use serde_json::{Value, json};
 
 /// How the table is written.
@@ -43,10 +43,10 @@ fn support(row: &Row) -> (&'static str, Option<&'static str>) {
 
 /// When the guest stops for a call: what it costs.
 fn stops(entry: &Entry) -> &'static str {
-    match (entry.shim, entry.when) {
-        (Shim::Kernel | Shim::Refuse(_), _) => "never",
-        (_, When::Always) => "always",
-        (_, When::AnyBit { .. } | When::OneOf { .. }) => "sometimes",
+    match entry.shim {
+        Shim::Kernel | Shim::Refuse(_) => "never",
+        _ if entry.cases.contains(&Case::ANY) => "always",
+        _ => "sometimes",
     }
 }
 

@@ -83,6 +83,13 @@ impl Cred {
         }
     }
 
+    /// Whether nothing at all is held back from this task, so that the kernel's own answer to what it does to files
+    /// and programs needs a second look only for what is recorded: all ids are 0, and all capabilities are effective
+    /// and in the bounding set.
+    pub fn is_whole_root(&self) -> bool {
+        self.is_plain_root() && self.caps.effective.is_all() && self.caps.bounding.is_all()
+    }
+
     /// Whether this is what the kernel itself would show for a task of the namespace's root that never changed
     /// anything, but for its groups.
     pub fn is_plain_root(&self) -> bool {

@@ -21,6 +21,9 @@ use crate::owner::{ACL_DEFAULT, Device, rules};
 /// The flags of open(2) with which it may make a file.
 pub const MAKES: u32 = O_CREAT | __O_TMPFILE;
 
+/// The mode bits that a namespace's kernel would clear at the next write, so that they must be recorded.
+pub const FRAGILE: u32 = S_ISUID | S_ISGID;
+
 /// open(2) with O_CREAT or O_TMPFILE.
 pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let (flags, mode) = (call.uint(1), call.uint(2));
@@ -178,7 +181,7 @@ impl Plan {
     /// Whether the native file will be right as it is, whatever the directory.
     fn is_plain_mode(&self, guest: &dyn Guest) -> bool {
         let is_dir = self.mode & S_IFMT == S_IFDIR;
-        let fragile = !is_dir && self.mode & (S_ISUID | S_ISGID) != 0;
+        let fragile = !is_dir && self.mode & FRAGILE != 0;
         let plain_creator = self.cred.uid.fs == Uid::ROOT && self.cred.gid.fs == Gid::ROOT;
         // Without capabilities, an umask may leave root without its own bits.
         plain_creator && !fragile && self.device.is_none() && guest.world().dac_override

@@ -2,7 +2,7 @@
 
 use super::Shim::Entry as At;
 use super::Support::{Full, Partial};
-use super::{Entry, Row, When};
+use super::{Case, Entry, Needs, Row, When};
 use crate::family::{caps, exec, gid, groups, prctl, uid};
 
 /// Ids and groups.
@@ -43,6 +43,10 @@ pub const IDS: &[Row] = &[
     row!(setgroups32, Full, i386: At(groups::setgroups)),
 ];
 
+const PRCTL: &[Case] =
+    &[Case { when: When::OneOf { arg: 0, values: prctl::OPERATIONS }, needs: Needs::ALWAYS }];
+const EXEC: &[Case] = &[Case::under(Needs::USER)];
+
 /// Capabilities, prctl, exec.
 #[rustfmt::skip]
 pub const RIGHTS: &[Row] = &[
@@ -50,9 +54,9 @@ pub const RIGHTS: &[Row] = &[
     row!(capget, Full, x86_64: At(caps::capget), i386: At(caps::capget)),
     row!(capset, Full, x86_64: At(caps::capset), i386: At(caps::capset)),
     row!(prctl, Partial("credentials as the kernel's; the parent-death signal outlives a change of ids"),
-        x86_64: At(prctl::prctl), i386: At(prctl::prctl), when: When::OneOf { arg: 0, values: prctl::OPERATIONS }),
+        x86_64: At(prctl::prctl), i386: At(prctl::prctl), cases: PRCTL),
     row!(execve, Partial("permission to execute is root's, also for dropped users; a script's interpreter with capabilities held back is executed without them"),
-        x86_64: At(exec::execve), i386: At(exec::execve)),
+        x86_64: At(exec::execve), i386: At(exec::execve), cases: EXEC),
     row!(execveat, Partial("permission to execute is root's, also for dropped users; a script's interpreter with capabilities held back is executed without them"),
-        x86_64: At(exec::execveat), i386: At(exec::execveat)),
+        x86_64: At(exec::execveat), i386: At(exec::execveat), cases: EXEC),
 ];

@@ -2,10 +2,12 @@
 
 use super::Shim::{self, Entry as At};
 use super::Support::{self, Full, Partial};
-use super::{Entry, Row, When};
+use super::{Case, Entry, Needs, Row, When};
 use crate::family::{bind, chmod, chown, create, dirent, mknod, mount, stat, unlink, utime, xattr};
 
 const TIMES: Support = Partial("the present time can be set by all whom the kernel lets in");
+
+const SETTING_TIMES: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
 
 /// The chown, chmod and stat families.
 #[rustfmt::skip]
@@ -26,11 +28,11 @@ pub const OWNERS: &[Row] = &[
     row!(fchmodat2, Full, x86_64: At(chmod::fchmodat2), i386: At(chmod::fchmodat2)),
 
     // times: src/family/utime.rs
-    row!(utime, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime)),
-    row!(utimes, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime)),
-    row!(futimesat, TIMES, x86_64: coroutine!(utime::futimesat), i386: coroutine!(utime::futimesat)),
-    row!(utimensat, TIMES, x86_64: coroutine!(utime::utimensat), i386: coroutine!(utime::utimensat)),
-    row!(utimensat_time64, TIMES, i386: coroutine!(utime::utimensat_time64)),
+    row!(utime, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime), cases: SETTING_TIMES),
+    row!(utimes, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime), cases: SETTING_TIMES),
+    row!(futimesat, TIMES, x86_64: coroutine!(utime::futimesat), i386: coroutine!(utime::futimesat), cases: SETTING_TIMES),
+    row!(utimensat, TIMES, x86_64: coroutine!(utime::utimensat), i386: coroutine!(utime::utimensat), cases: SETTING_TIMES),
+    row!(utimensat_time64, TIMES, i386: coroutine!(utime::utimensat_time64), cases: SETTING_TIMES),
 
     // stat: src/family/stat.rs
     row!(stat, Full, x86_64: coroutine!(stat::stat), i386: coroutine!(stat::stat32)),
@@ -54,51 +56,73 @@ const LINKS: Support = Partial(
 );
 const DEVICES: Support =
     Partial("null, zero, full, random, urandom and tty open; others are empty placeholders");
-const OPEN: When = When::AnyBit { arg: 1, mask: create::MAKES };
 const PORTS: Support =
     Partial("ports below ip_unprivileged_port_start need a network namespace of the guest's own");
-const BIND: When = When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] };
-const OPENAT: When = When::AnyBit { arg: 2, mask: create::MAKES };
+/// Whatever root makes is right as it is, unless it inherits something.
+const MAKING: Needs = Needs::USER.union(Needs::PASSING_ON);
+const MAKE: &[Case] = &[Case::under(MAKING)];
+const BIND: &[Case] =
+    &[Case { when: When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] }, needs: MAKING }];
+const CREAT: &[Case] = &[
+    Case { when: When::AnyBit { arg: 1, mask: create::FRAGILE }, needs: Needs::ALWAYS },
+    Case::under(MAKING),
+];
+const OPEN: &[Case] = &open_with_flags_in(1);
+const OPENAT: &[Case] = &open_with_flags_in(2);
+
+/// The mode is the argument behind the flags.
+const fn open_with_flags_in(flags: u8) -> [Case; 2] {
+    let fragile = When::BothBits { args: [flags, flags + 1], masks: [create::MAKES, create::FRAGILE] };
+    let makes = When::AnyBit { arg: flags, mask: create::MAKES };
+    [Case { when: fragile, needs: Needs::ALWAYS }, Case { when: makes, needs: MAKING }]
+}
 
 /// Calls that make files, devices among them.
 #[rustfmt::skip]
 pub const CREATION: &[Row] = &[
     // src/family/create.rs, mknod.rs, bind.rs
-    row!(open, LINKS, x86_64: coroutine!(create::open), i386: coroutine!(create::open), when: OPEN),
-    row!(openat, LINKS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), when: OPENAT),
+    row!(open, LINKS, x86_64: coroutine!(create::open), i386: coroutine!(create::open), cases: OPEN),
+    row!(openat, LINKS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), cases: OPENAT),
+    // Flags and mode are in memory, so that each call must be looked at: it may make a set-id file.
     row!(openat2, LINKS, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
-    row!(creat, LINKS, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat)),
-    row!(mkdir, ACCESS, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir)),
-    row!(mkdirat, ACCESS, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat)),
-    row!(symlink, ACCESS, x86_64: coroutine!(create::symlink), i386: coroutine!(create::symlink)),
-    row!(symlinkat, ACCESS, x86_64: coroutine!(create::symlinkat), i386: coroutine!(create::symlinkat)),
+    row!(creat, LINKS, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat), cases: CREAT),
+    row!(mkdir, ACCESS, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir), cases: MAKE),
+    row!(mkdirat, ACCESS, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat), cases: MAKE),
+    row!(symlink, ACCESS, x86_64: coroutine!(create::symlink), i386: coroutine!(create::symlink), cases: MAKE),
+    row!(symlinkat, ACCESS, x86_64: coroutine!(create::symlinkat), i386: coroutine!(create::symlinkat), cases: MAKE),
     row!(mknod, DEVICES, x86_64: coroutine!(mknod::mknod), i386: coroutine!(mknod::mknod)),
     row!(mknodat, DEVICES, x86_64: coroutine!(mknod::mknodat), i386: coroutine!(mknod::mknodat)),
-    row!(bind, PORTS, x86_64: coroutine!(bind::bind), i386: coroutine!(bind::bind)),
-    row!(socketcall, Partial("as the calls that it stands for"), i386: coroutine!(bind::socketcall), when: BIND),
+    row!(bind, PORTS, x86_64: coroutine!(bind::bind), i386: coroutine!(bind::bind), cases: MAKE),
+    row!(socketcall, Partial("as the calls that it stands for"), i386: coroutine!(bind::socketcall), cases: BIND),
 ];
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");
+
+const RENAME: &[Case] = &[Case::under(Needs::UNLINKS)];
+const LIST: &[Case] = &[Case::under(Needs::DEVICES)];
 
 /// Calls that change or list what is found under a name.
 #[rustfmt::skip]
 pub const NAMES: &[Row] = &[
     // src/family/unlink.rs, dirent.rs, mount.rs
-    row!(unlink, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
-    row!(unlinkat, ACCESS, x86_64: coroutine!(unlink::unlinkat), i386: coroutine!(unlink::unlinkat)),
-    row!(rmdir, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink)),
-    row!(rename, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
-    row!(renameat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
-    row!(renameat2, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
-    row!(link, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename)),
-    row!(linkat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat)),
-    row!(getdents, Full, x86_64: coroutine!(dirent::getdents), i386: coroutine!(dirent::getdents)),
-    row!(getdents64, Full, x86_64: coroutine!(dirent::getdents64), i386: coroutine!(dirent::getdents64)),
+    row!(unlink, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink), cases: RENAME),
+    row!(unlinkat, ACCESS, x86_64: coroutine!(unlink::unlinkat), i386: coroutine!(unlink::unlinkat), cases: RENAME),
+    row!(rmdir, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink), cases: RENAME),
+    row!(rename, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename), cases: RENAME),
+    row!(renameat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
+    row!(renameat2, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
+    row!(link, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename), cases: RENAME),
+    row!(linkat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
+    row!(getdents, Full, x86_64: coroutine!(dirent::getdents), i386: coroutine!(dirent::getdents), cases: LIST),
+    row!(getdents64, Full, x86_64: coroutine!(dirent::getdents64), i386: coroutine!(dirent::getdents64), cases: LIST),
     row!(mount, FRESH, x86_64: coroutine!(mount::mount), i386: coroutine!(mount::mount)),
     row!(fsopen, Partial("proc and sysfs by mount(2) only"), x86_64: At(mount::fsopen), i386: At(mount::fsopen)),
 ];
 
 const XATTRS: Support = Partial("a write to a file does not take its capabilities away");
+
+const READ: &[Case] = &[Case::under(Needs::XATTRS.union(Needs::DEVICES))];
+const NAMED: &[Case] = &[Case::under(Needs::XATTRS)];
 
 /// Extended attributes.
 #[rustfmt::skip]
@@ -108,13 +132,13 @@ pub const ATTRIBUTES: &[Row] = &[
     row!(lsetxattr, XATTRS, x86_64: At(xattr::lsetxattr), i386: At(xattr::lsetxattr)),
     row!(fsetxattr, XATTRS, x86_64: At(xattr::fsetxattr), i386: At(xattr::fsetxattr)),
     row!(setxattrat, XATTRS, x86_64: At(xattr::setxattrat), i386: At(xattr::setxattrat)),
-    row!(getxattr, XATTRS, x86_64: At(xattr::getxattr), i386: At(xattr::getxattr)),
-    row!(lgetxattr, XATTRS, x86_64: At(xattr::lgetxattr), i386: At(xattr::lgetxattr)),
-    row!(fgetxattr, XATTRS, x86_64: At(xattr::fgetxattr), i386: At(xattr::fgetxattr)),
+    row!(getxattr, XATTRS, x86_64: At(xattr::getxattr), i386: At(xattr::getxattr), cases: READ),
+    row!(lgetxattr, XATTRS, x86_64: At(xattr::lgetxattr), i386: At(xattr::lgetxattr), cases: READ),
+    row!(fgetxattr, XATTRS, x86_64: At(xattr::fgetxattr), i386: At(xattr::fgetxattr), cases: READ),
     row!(getxattrat, XATTRS, x86_64: At(xattr::getxattrat), i386: At(xattr::getxattrat)),
-    row!(listxattr, XATTRS, x86_64: At(xattr::listxattr), i386: At(xattr::listxattr)),
-    row!(llistxattr, XATTRS, x86_64: At(xattr::llistxattr), i386: At(xattr::llistxattr)),
-    row!(flistxattr, XATTRS, x86_64: At(xattr::flistxattr), i386: At(xattr::flistxattr)),
+    row!(listxattr, XATTRS, x86_64: At(xattr::listxattr), i386: At(xattr::listxattr), cases: NAMED),
+    row!(llistxattr, XATTRS, x86_64: At(xattr::llistxattr), i386: At(xattr::llistxattr), cases: NAMED),
+    row!(flistxattr, XATTRS, x86_64: At(xattr::flistxattr), i386: At(xattr::flistxattr), cases: NAMED),
     row!(listxattrat, XATTRS, x86_64: At(xattr::listxattrat), i386: At(xattr::listxattrat)),
     row!(removexattr, XATTRS, x86_64: At(xattr::removexattr), i386: At(xattr::removexattr)),
     row!(lremovexattr, XATTRS, x86_64: At(xattr::lremovexattr), i386: At(xattr::lremovexattr)),

@@ -24,7 +24,7 @@ pub enum Shim {
     Coroutine(fn(Rc<dyn Guest>, Call) -> Coroutine),
 }
 
-/// For which arguments the guest stops. Only calls whose number has a row with arguments pay for reading them.
+/// A test of a call's arguments. Only calls whose number has a row with arguments pay for reading them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// For all.
@@ -36,6 +36,13 @@ pub enum When {
         /// The bits.
         mask: u32,
     },
+    /// If any bit of each of `masks` is set in the argument beside it (its low 32 bits).
+    BothBits {
+        /// Indices of the arguments.
+        args: [u8; 2],
+        /// The bits.
+        masks: [u32; 2],
+    },
     /// If argument `arg` (its low 32 bits) is one of `values`.
     OneOf {
         /// Index of the argument.
@@ -43,6 +50,38 @@ pub enum When {
         /// The values.
         values: &'static [u32],
     },
+}
+
+impl When {
+    /// Whether the test holds.
+    pub fn holds(&self, args: &[u64; 6]) -> bool {
+        let low = |arg: u8| args.get(usize::from(arg)).map_or(0, |value| *value as u32);
+        match *self {
+            When::Always => true,
+            When::AnyBit { arg, mask } => low(arg) & mask != 0,
+            When::BothBits { args: [a, b], masks: [of_a, of_b] } => low(a) & of_a != 0 && low(b) & of_b != 0,
+            When::OneOf { arg, values } => values.contains(&low(arg)),
+        }
+    }
+}
+
+/// A case in which the guest stops for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// For which arguments.
+    pub when: When,
+    /// Under which circumstances.
+    pub needs: Needs,
+}
+
+impl Case {
+    /// All calls, always.
+    pub const ANY: Case = Case { when: When::Always, needs: Needs::ALWAYS };
+
+    /// All calls, under some circumstances.
+    const fn under(needs: Needs) -> Case {
+        Case { when: When::Always, needs }
+    }
 }
 
 /// How much of the kernel's behaviour towards real root a guest gets. Printed by `remainroot syscalls`.
@@ -65,8 +104,15 @@ pub struct Entry {
     pub nr: u32,
     /// What becomes of it.
     pub shim: Shim,
-    /// For which arguments.
-    pub when: When,
+    /// In which cases: any one of them.
+    pub cases: &'static [Case],
+}
+
+impl Entry {
+    /// Whether a call with these arguments is looked at under any of these circumstances.
+    pub fn concerns(&self, args: &[u64; 6], needs: Needs) -> bool {
+        self.cases.iter().any(|case| case.needs.intersects(needs) && case.when.holds(args))
+    }
 }
 
 /// One system call.
@@ -95,10 +141,10 @@ impl Row {
 /// `entry!(x86_64::setuid, shim)`: `Some(Entry)` for a number of an ABI, by the name of the call.
 macro_rules! entry {
     ($abi:ident :: $name:ident, $shim:expr) => {
-        entry!($abi::$name, $shim, When::Always)
+        entry!($abi::$name, $shim, &[Case::ANY])
     };
-    ($abi:ident :: $name:ident, $shim:expr, $when:expr) => {
-        Some(Entry { nr: syscalls::$abi::Sysno::$name as u32, shim: $shim, when: $when })
+    ($abi:ident :: $name:ident, $shim:expr, $cases:expr) => {
+        Some(Entry { nr: syscalls::$abi::Sysno::$name as u32, shim: $shim, cases: $cases })
     };
 }
 
@@ -112,21 +158,21 @@ const fn kernel_name(name: &'static str) -> &'static str {
     name
 }
 
-/// One row; `when` may be left out for calls that always stop.
+/// One row; `cases` may be left out for calls that always stop.
 macro_rules! row {
-    ($name:ident, $support:expr, x86_64: $a:expr, i386: $b:expr $(, when: $when:expr)?) => {
+    ($name:ident, $support:expr, x86_64: $a:expr, i386: $b:expr $(, cases: $cases:expr)?) => {
         Row {
             name: $crate::table::kernel_name(stringify!($name)),
-            x86_64: entry!(x86_64::$name, $a $(, $when)?),
-            i386: entry!(x86::$name, $b $(, $when)?),
+            x86_64: entry!(x86_64::$name, $a $(, $cases)?),
+            i386: entry!(x86::$name, $b $(, $cases)?),
             support: $support,
         }
     };
-    ($name:ident, $support:expr, x86_64: $a:expr $(, when: $when:expr)?) => {
-        Row { name: $crate::table::kernel_name(stringify!($name)), x86_64: entry!(x86_64::$name, $a $(, $when)?), i386: None, support: $support }
+    ($name:ident, $support:expr, x86_64: $a:expr $(, cases: $cases:expr)?) => {
+        Row { name: $crate::table::kernel_name(stringify!($name)), x86_64: entry!(x86_64::$name, $a $(, $cases)?), i386: None, support: $support }
     };
-    ($name:ident, $support:expr, i386: $b:expr $(, when: $when:expr)?) => {
-        Row { name: $crate::table::kernel_name(stringify!($name)), x86_64: None, i386: entry!(x86::$name, $b $(, $when)?), support: $support }
+    ($name:ident, $support:expr, i386: $b:expr $(, cases: $cases:expr)?) => {
+        Row { name: $crate::table::kernel_name(stringify!($name)), x86_64: None, i386: entry!(x86::$name, $b $(, $cases)?), support: $support }
     };
 }
 
@@ -139,8 +185,11 @@ macro_rules! coroutine {
 
 mod creds;
 mod files;
+mod needs;
 mod passed;
 mod process;
+
+pub use needs::Needs;
 
 /// Rows that belong together, as the support page shows them.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 
 use super::Shim::Kernel;
 use super::Support::Passed;
-use super::{Entry, Row, When};
+use super::{Case, Entry, Row};
 
 /// Rows without a shim: a reason, and the calls that it holds for, which exist in both ABIs or in one of them.
 macro_rules! passed {

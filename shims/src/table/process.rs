@@ -4,18 +4,21 @@ use syscalls::Errno;
 
 use super::Shim::{self, Entry as At, Refuse};
 use super::Support::{Full, Partial, Refused};
-use super::{Entry, Row, When};
+use super::{Case, Entry, Needs, Row, When};
 use crate::family::{process, sched, view};
 
 const DROPPED: &str = "not refused to a task that has dropped the capability for it";
 const NESTED: &str = "as chroot; nested user namespaces see the virtual ids of the outer one";
+
+const CLONE: &[Case] =
+    &[Case { when: When::AnyBit { arg: 0, mask: process::CLONE_FLAGS }, needs: Needs::ALWAYS }];
 
 /// What a path means to a task, and on which CPUs it runs.
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
     // src/family/process.rs
     row!(clone, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone),
-        i386: coroutine!(process::clone), when: When::AnyBit { arg: 0, mask: process::CLONE_FLAGS }),
+        i386: coroutine!(process::clone), cases: CLONE),
     row!(clone3, Partial("CLONE_UNTRACED is ignored"), x86_64: coroutine!(process::clone3), i386: coroutine!(process::clone3)),
 
     // What a path means, and CPUs: src/family/view.rs, sched.rs

@@ -2,7 +2,7 @@
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 
-use remainroot_shims::table;
+use remainroot_shims::table::{self, Needs};
 
 use crate::bpf;
 use crate::engine::{EngineError, Launch};
@@ -60,7 +60,7 @@ pub(super) fn start(launch: &Launch) -> Result<Started, EngineError> {
 }
 
 fn filter() -> Vec<seccomp::Insn> {
-    bpf::program(&table::ROWS)
+    bpf::program(&table::ROWS, bpf::Scope::first(Needs::all()))
         .into_iter()
         .map(|insn| seccomp::Insn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
         .collect()
