@@ -133,6 +133,39 @@ static void rare_names(void)
 	show("dir/moved");
 }
 
+/* Who may write to a device with O_CREAT, as a shell's redirection does, in a directory like /tmp. */
+static void sticky_devices(void)
+{
+	static const mode_t modes[] = { 0777, 01777, 01775 };
+	mkdir("tmp", 0755);
+	symlink("tmp/null", "link");
+	say("mknod", mknod("tmp/null", S_IFCHR | 0666, 1 << 8 | 3));
+	say("mknod", mknod("tmp/other", S_IFCHR | 0666, 1 << 8 | 5));
+	chmod("tmp/null", 0666);
+	for (unsigned i = 0; i < sizeof modes / sizeof *modes; i++)
+		for (unsigned owners = 0; owners < 4; owners++) {
+			chown("tmp", owners & 1 ? 33 : 0, 34);
+			chown("tmp/null", owners & 2 ? 33 : 0, 34);
+			chmod("tmp", modes[i]);
+			printf("%o %u\n", modes[i], owners);
+			fflush(stdout);
+			say("open", syscall(SYS_open, "tmp/null", O_WRONLY | O_CREAT | O_TRUNC, 0666));
+			say("openat", syscall(SYS_openat, AT_FDCWD, "tmp/null", O_RDWR | O_CREAT, 0666));
+			say("exclusively", syscall(SYS_open, "tmp/null", O_WRONLY | O_CREAT | O_EXCL, 0666));
+			say("as a directory", syscall(SYS_open, "tmp/null", O_RDONLY | O_CREAT | O_DIRECTORY, 0666));
+			if (!(owners & 2))
+				say("by link", syscall(SYS_open, "link", O_WRONLY | O_CREAT, 0666));
+			say("new", syscall(SYS_open, "tmp/new", O_WRONLY | O_CREAT, 0666));
+			say("unlink", unlink("tmp/new"));
+		}
+	chmod("tmp", 01777);
+	chown("tmp", 0, 0);
+	say("unlink", unlink("tmp/null"));
+	say("setgid", syscall(SET(setgid), 34));
+	say("setuid", syscall(SET(setuid), 33));
+	say("other", syscall(SYS_open, "tmp/other", O_RDONLY | O_CREAT, 0666));
+}
+
 static void listed_attributes(void)
 {
 	make("file");
@@ -222,7 +255,8 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "chroot", by_chroot }, { "pivot_root", by_pivot_root }, { "setns", by_setns },
-		{ "names", rare_names }, { "attributes", listed_attributes }, { "old stats", old_stats },
+		{ "names", rare_names }, { "sticky", sticky_devices },
+		{ "attributes", listed_attributes }, { "old stats", old_stats },
 		{ "execveat", run_by_descriptor }, { "processors", own_processors }, { "fsopen", new_filesystems },
 	};
 	if (argc == 2 && !strcmp(argv[1], "ids"))

@@ -7,15 +7,15 @@ use std::ffi::CString;
 use std::rc::Rc;
 
 use linux_raw_sys::general::{
-    __O_TMPFILE, AT_FDCWD, O_CREAT, O_EXCL, O_NOFOLLOW, PATH_MAX, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT,
-    S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
+    __O_TMPFILE, AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, PATH_MAX, RESOLVE_IN_ROOT,
+    S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
 };
 
 use super::acl;
 use super::file::{Seen, Target};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
-use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
+use crate::guest::{Answer, Dir, Guest, Host, Place, Trailing, host};
 use crate::owner::{ACL_DEFAULT, Device, rules};
 
 /// The flags of open(2) with which it may make a file.
@@ -26,18 +26,18 @@ pub const FRAGILE: u32 = S_ISUID | S_ISGID;
 
 /// open(2) with O_CREAT or O_TMPFILE.
 pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    let (flags, mode) = (call.uint(1), call.uint(2));
-    opened(guest, AT_FDCWD, call.word(0), flags, mode).await
+    opened(guest, AT_FDCWD, call, 0).await
 }
 
 /// creat(2).
 pub async fn creat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    opened(guest, AT_FDCWD, call.word(0), O_CREAT, call.uint(1)).await
+    let target = path_of(&*guest, AT_FDCWD, call.word(0), O_CREAT);
+    open_target(guest, target, O_CREAT, call.uint(1)).await
 }
 
 /// openat(2) with O_CREAT or O_TMPFILE.
 pub async fn openat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    opened(guest, call.int(0), call.word(1), call.uint(2), call.uint(3)).await
+    opened(guest, call.int(0), call, 1).await
 }
 
 /// openat2(2).
@@ -123,9 +123,49 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
     Answer::Native
 }
 
-async fn opened(guest: Rc<dyn Guest>, dir: i32, addr: u64, flags: u32, mode: u32) -> Answer {
-    let target = path_of(&*guest, dir, addr, flags);
+/// Path, flags and mode are the three arguments from `first` on.
+async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Answer {
+    let (flags, mode) = (call.uint(first + 1), call.uint(first + 2));
+    let target = path_of(&*guest, dir, call.word(first), flags);
+    // With others than these O_CREAT does not open what exists (EEXIST, EINVAL), or means nothing.
+    if flags & (O_CREAT | O_EXCL | O_DIRECTORY | O_PATH) == O_CREAT
+        && guest.store().has_devices()
+        && let Ok(target) = &target
+        && let Some(verdict) = judge_device(&*guest, target)
+    {
+        if let Err(errno) = verdict {
+            return Answer::Err(errno);
+        }
+        let plain = call.with(first + 1, (flags & !O_CREAT).into());
+        if host(&guest, Host::With(plain.args)).await == Err(Errno::ENOENT) {
+            // Gone meanwhile.
+            let _ = host(&guest, Host::Native).await;
+        }
+        return Answer::Native;
+    }
     open_target(guest, target, flags, mode).await
+}
+
+/// Whether O_CREAT may open a device that is recorded; `None` for all else. The kernel sees the machine's device, of
+/// an owner that the namespace does not know, and would refuse it in any sticky directory such as /tmp.
+fn judge_device(guest: &dyn Guest, target: &Target) -> Option<Result<(), Errno>> {
+    let seen = Seen::find(guest, target).ok()?;
+    seen.record.as_ref()?.device?;
+    // A link's own directory has no say about the file that it leads to.
+    let dir = match target {
+        Target::Path { dir, path, .. } => {
+            let name = Place::Path { dir: *dir, path, trailing: Trailing::Keep };
+            let is_link = guest.find(&name).and_then(|node| node.stat()).ok()?.mode & S_IFMT == S_IFLNK;
+            if is_link { None } else { Seen::find(guest, &target.parent()).ok() }
+        }
+        _ => None,
+    };
+    Some(match dir {
+        Some(dir) if !rules::may_create_in_sticky(&guest.cred(), &dir.attr(), &seen.attr()) => {
+            Err(Errno::EACCES)
+        }
+        _ => Ok(()),
+    })
 }
 
 fn path_of(guest: &dyn Guest, dir: i32, addr: u64, flags: u32) -> Result<Target, Errno> {

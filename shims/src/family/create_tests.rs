@@ -1,3 +1,5 @@
+use linux_raw_sys::general::O_WRONLY;
+
 use super::*;
 use crate::family::mock::{Mock, call, run};
 use crate::owner::tests_support::user;
@@ -96,4 +98,27 @@ fn default_lists_are_inherited() {
     made_dir(&mock);
     assert!(mock.recorded("/d/new").unwrap().xattrs.contains_key(ACL_DEFAULT));
     assert_eq!(mock.mode("/d/new"), 0o040770);
+}
+
+#[test]
+fn a_device_in_a_sticky_directory_is_opened_without_creating() {
+    let mock = mock(0o041777);
+    mock.file("/d/null", 0o100666);
+    mock.record("/d/null", |record| record.device = Some(Device::Char(0x103)));
+    let flags = O_CREAT | O_WRONLY;
+    let opened = |flags: u32, reply: Result<u64, Errno>| {
+        let made = call(&mock, &["/d/null"], &[flags.into(), 0o666]);
+        let answer = run(&mock, |guest| open(guest, made), |_, _| reply);
+        (answer, mock.submitted().last().copied())
+    };
+    let (answer, made) = opened(flags, Ok(3));
+    let Some(Host::With(args)) = made else { panic!("{made:?}") };
+    assert_eq!((answer, args[1]), (Answer::Native, O_WRONLY.into()));
+    // Removed just now: the kernel is asked what becomes of the call as it was made.
+    assert_eq!(opened(flags, Err(Errno::ENOENT)), (Answer::Native, Some(Host::Native)));
+    let before = mock.submitted().len();
+    assert_eq!(opened(flags | O_EXCL, Err(Errno::EEXIST)).0, Answer::Native);
+    mock.record("/d/null", |record| record.uid = Uid::new(1000).unwrap());
+    assert_eq!(opened(flags, Ok(3)).0, Answer::Err(Errno::EACCES));
+    assert_eq!(mock.submitted().len(), before);
 }

@@ -3,7 +3,7 @@
 //! in the world that the guest believes in, so where the kernel asks `capable_wrt_inode_uidgid`, the effective set
 //! alone decides.
 
-use linux_raw_sys::general::{S_ISGID, S_ISUID, S_IXGRP};
+use linux_raw_sys::general::{S_ISGID, S_ISUID, S_ISVTX, S_IWOTH, S_IXGRP};
 
 use super::attr::{Attr, PERMISSIONS};
 use crate::abi::{Errno, Gid, KeepGid, KeepUid, Uid};
@@ -87,6 +87,13 @@ pub fn mode_strip_sgid(cred: &Cred, dir: &Attr, mode: u32) -> u32 {
         return mode;
     }
     mode & !S_ISGID
+}
+
+/// Whether O_CREAT may open a file that exists, of a type that no sysctl speaks of (`may_create_in_sticky`): not one
+/// that somebody else than the directory's owner put into a directory like /tmp.
+pub fn may_create_in_sticky(cred: &Cred, dir: &Attr, attr: &Attr) -> bool {
+    let is_shared = dir.mode & (S_ISVTX | S_IWOTH) == S_ISVTX | S_IWOTH;
+    !is_shared || attr.uid == dir.uid || attr.uid == cred.uid.fs
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use linux_raw_sys::general::{S_IFDIR, S_IFLNK, S_IFREG};
+use linux_raw_sys::general::{S_IFCHR, S_IFDIR, S_IFLNK, S_IFREG};
 
 use super::*;
 use crate::owner::tests_support::{gid, uid, user};
@@ -74,4 +74,23 @@ fn inode_init_owner_and_mode_strip_sgid() {
     assert_eq!(mode_strip_sgid(&me, &dir(0, 50, 0o777), made), made);
     assert_eq!(mode_strip_sgid(&me, &dir(0, 1000, 0o2777), made), made);
     assert_eq!(mode_strip_sgid(&me, &dir(0, 50, 0o2777), S_IFREG | 0o2644), S_IFREG | 0o2644);
+}
+
+#[test]
+fn may_create_in_sticky_protects_what_others_left() {
+    let device = |owner| Attr { mode: S_IFCHR | 0o666, ..file(owner, 0, 0) };
+    // As the kernel did it, for (owner of the directory, its mode, owner of the device, who opens).
+    for (dir_owner, mode, owner, who, allowed) in [
+        (0, 0o1777, 0, 0, true),
+        (1000, 0o1777, 0, 0, true),
+        (0, 0o1777, 1000, 0, false),
+        (1000, 0o1777, 1000, 0, true),
+        (0, 0o1777, 1000, 1000, true),
+        (0, 0o1777, 0, 1000, true),
+        (0, 0o777, 1000, 0, true),
+        (0, 0o1775, 1000, 0, true),
+    ] {
+        let verdict = may_create_in_sticky(&user(who, 0, &[]), &dir(dir_owner, 0, mode), &device(owner));
+        assert_eq!(verdict, allowed, "{dir_owner} {mode:o} {owner} {who}");
+    }
 }

@@ -67,6 +67,8 @@ const CREAT: &[Case] = &[
     Case { when: When::AnyBit { arg: 1, mask: create::FRAGILE }, needs: Needs::ALWAYS },
     Case::under(MAKING),
 ];
+/// Opening what may exist: a device, too.
+const OPENING: Needs = MAKING.union(Needs::DEVICES);
 const OPEN: &[Case] = &open_with_flags_in(1);
 const OPENAT: &[Case] = &open_with_flags_in(2);
 
@@ -74,7 +76,7 @@ const OPENAT: &[Case] = &open_with_flags_in(2);
 const fn open_with_flags_in(flags: u8) -> [Case; 2] {
     let fragile = When::BothBits { args: [flags, flags + 1], masks: [create::MAKES, create::FRAGILE] };
     let makes = When::AnyBit { arg: flags, mask: create::MAKES };
-    [Case { when: fragile, needs: Needs::ALWAYS }, Case { when: makes, needs: MAKING }]
+    [Case { when: fragile, needs: Needs::ALWAYS }, Case { when: makes, needs: OPENING }]
 }
 
 /// Calls that make files, devices among them.
