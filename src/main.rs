@@ -4,6 +4,7 @@ mod arch;
 mod bpf;
 mod cli;
 mod engine;
+mod owners;
 mod run;
 mod sandbox;
 mod store;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each module of `remainroot` with the modules that it may use: left in the chain
-/// `sys ← arch ← task, bpf, store ← engine ← run ← cli ← main`, with `sandbox` between `sys` and `run`.
+/// `sys ← arch ← task, bpf, store ← engine ← run ← cli ← main`, with `sandbox` between `sys` and `run`, and `owners`
+/// between `store` and `cli`.
 const PROGRAM: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("arch", &["sys"]),
@@ -17,8 +18,9 @@ const PROGRAM: &[(&str, &[&str])] = &[
     ("store", &["sys", "arch"]),
     ("engine", &["sys", "arch", "task", "bpf", "store"]),
     ("sandbox", &["sys"]),
+    ("owners", &["sys", "arch", "store", "sandbox"]),
     ("run", &["sys", "arch", "task", "bpf", "store", "engine", "sandbox"]),
-    ("cli", &["sandbox", "run"]),
+    ("cli", &["sandbox", "run", "owners", "store"]),
     ("main", &["cli"]),
 ];
 
@@ -38,7 +40,10 @@ const SHIMS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("anyhow", &["cli", "main"]),
-    ("serde_json", &["cli"]),
+    ("serde_json", &["cli", "owners"]),
+    ("tar", &["owners"]),
+    ("rusqlite", &["owners"]),
+    ("indicatif", &["owners"]),
     ("ptrace", &["sys", "arch", "engine"]),
 ];
 

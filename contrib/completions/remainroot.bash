@@ -16,11 +16,20 @@ _remainroot() {
             ",$1")
                 cmd="remainroot"
                 ;;
+            remainroot,owners)
+                cmd="remainroot__subcmd__owners"
+                ;;
             remainroot,run)
                 cmd="remainroot__subcmd__run"
                 ;;
             remainroot,syscalls)
                 cmd="remainroot__subcmd__syscalls"
+                ;;
+            remainroot__subcmd__owners,export)
+                cmd="remainroot__subcmd__owners__subcmd__export"
+                ;;
+            remainroot__subcmd__owners,show)
+                cmd="remainroot__subcmd__owners__subcmd__show"
                 ;;
             *)
                 ;;
@@ -29,7 +38,7 @@ _remainroot() {
 
     case "${cmd}" in
         remainroot)
-            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --help --version run syscalls"
+            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --help --version run syscalls owners"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -69,6 +78,68 @@ _remainroot() {
                     COMPREPLY=($(compgen -W "auto ptrace" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners)
+            opts="-h --help show export"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__export)
+            opts="-o -h --format --output --compression --tag --nanoseconds --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "tar oci mtree squashfs-pseudo fakeroot" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compression)
+                    COMPREPLY=($(compgen -W "none gzip zstd" -- "${cur}"))
+                    return 0
+                    ;;
+                --tag)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__show)
+            opts="-r -h --recursive --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -40,6 +40,7 @@ complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Pri
 complete -c remainroot -n "__fish_remainroot_needs_command" -s V -l version -d 'Print version'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "run" -d 'Run a program (the same as naming no subcommand)'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "syscalls" -d 'Print what becomes of each system call'
+complete -c remainroot -n "__fish_remainroot_needs_command" -a "owners" -d 'Look at the owners of the files in a tree, and move them elsewhere'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l rootfs -d 'Run CMD with DIR as its root directory' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l bind -d 'Make SRC visible at DST (default: the same path); repeatable' -r
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l workdir -d 'Directory to start CMD in (default: the present one, or / with --rootfs)' -r -f -a "(__fish_complete_directories)"
@@ -57,3 +58,20 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -l forma
 json\t'An array of objects, one for each call'
 markdown\t'The text of docs/SYSCALLS.md'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show export" -s h -l help -d 'Print help'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show export" -f -a "show" -d 'Show owners, modes, devices and attributes, and where each is known from'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show export" -f -a "export" -d 'Write a tree with its owners, devices, ACLs and capabilities in a form that other programs read'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -s r -l recursive -d 'Show all that is below a directory, too'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l format -d 'What to write' -r -f -a "tar\t'A tar archive with extended headers (pax)'
+oci\t'An OCI image of one layer'
+mtree\t'mtree(5), with digests of contents'
+squashfs-pseudo\t'Definitions for mksquashfs -pf'
+fakeroot\t'The save file of fakeroot -s and -i'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -s o -l output -d 'Where to write it (default: standard output; an image needs a name)' -r -F
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l compression -d 'How the layer of an image is packed' -r -f -a "none\t'Not at all'
+gzip\t'gzip, which everybody reads'
+zstd\t'Zstandard: faster and smaller'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l tag -d 'The name of an image in its layout' -r
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l nanoseconds -d 'Keep fractions of seconds where the format can'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::owners::Owners;
 use super::syscalls::Format;
 
 const EXAMPLES: &str = "\
@@ -52,6 +53,13 @@ pub enum Sub {
         /// How to print it.
         #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
         format: Format,
+    },
+    /// Look at the owners of the files in a tree, and move them elsewhere.
+    #[command(disable_help_subcommand = true)]
+    Owners {
+        /// What to do.
+        #[command(subcommand)]
+        what: Owners,
     },
 }
 

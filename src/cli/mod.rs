@@ -1,6 +1,7 @@
 //! The command line: what was said ([`args`]), and what it means ([`plan`]).
 
 mod args;
+mod owners;
 mod plan;
 #[cfg(test)]
 mod printed;
@@ -39,6 +40,7 @@ fn execute(cli: Cli) -> Result<i32> {
     let run = match cli.sub {
         Some(Sub::Run(run)) => run,
         Some(Sub::Syscalls { format }) => return print(&syscalls::render(format)),
+        Some(Sub::Owners { what }) => return owners::execute(what),
         None => cli.run,
     };
     Ok(run::execute(plan::resolve(run)?))

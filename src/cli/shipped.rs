@@ -25,19 +25,29 @@ fn page(command: &Command) -> String {
     // `run` has the options that are there already.
     let own_options = |sub: &&Command| sub.get_name() != "run" && !sub.is_hide_set();
     for sub in command.get_subcommands().filter(own_options) {
-        let title = format!("{} {}", command.get_name(), sub.get_name());
-        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-        let mut head = Roff::new();
-        head.control("SH", [title.to_uppercase().as_str()]).text([roman(about)]);
-        head.to_writer(&mut page).unwrap();
+        section(&mut page, command.get_name(), sub);
+    }
+    closing(command).to_writer(&mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// The section of a subcommand of `parent`'s, and those of its own subcommands.
+fn section(page: &mut Vec<u8>, parent: &str, command: &Command) {
+    let title = format!("{parent} {}", command.get_name());
+    let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+    let mut head = Roff::new();
+    head.control("SH", [title.to_uppercase().as_str()]).text([roman(about)]);
+    head.to_writer(page).unwrap();
+    if command.get_arguments().next().is_some() {
         let mut options = Vec::new();
-        Man::new(sub.clone().disable_help_flag(true)).render_options_section(&mut options).unwrap();
+        Man::new(command.clone().disable_help_flag(true)).render_options_section(&mut options).unwrap();
         let options = String::from_utf8(options).unwrap();
         let (_, options) = options.split_once(".SH OPTIONS\n").unwrap_or_default();
         page.extend_from_slice(options.as_bytes());
     }
-    closing(command).to_writer(&mut page).unwrap();
-    String::from_utf8(page).unwrap()
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        section(page, &title, sub);
+    }
 }
 
 /// What `--help` says at its end: examples, and paragraphs that may begin with a title and a colon.

@@ -1,0 +1,115 @@
+//! One file of a tree as real root would see it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::libc::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK};
+use remainroot_shims::owner::{Attr, Inode, PERMISSIONS, Record, Time};
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The index beside the tree.
+    Index,
+}
+
+impl Source {
+    /// A word for people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Source::Index => "index",
+        }
+    }
+}
+
+/// The types of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
+    /// A named pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character device.
+    Char,
+    /// A block device.
+    Block,
+}
+
+impl Kind {
+    /// The kind by the type bits of a mode. What the kernel does not know is taken for a file.
+    pub const fn of(mode: u32) -> Kind {
+        match mode & S_IFMT {
+            S_IFDIR => Kind::Dir,
+            S_IFLNK => Kind::Link,
+            S_IFIFO => Kind::Fifo,
+            S_IFSOCK => Kind::Socket,
+            S_IFCHR => Kind::Char,
+            S_IFBLK => Kind::Block,
+            _ => Kind::File,
+        }
+    }
+
+    /// Whether it is a device.
+    pub const fn is_device(self) -> bool {
+        matches!(self, Kind::Char | Kind::Block)
+    }
+}
+
+/// Extended attributes by full name.
+pub type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+/// One file.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its path below the tree's root, without a slash at either end; empty for the root itself.
+    pub path: Vec<u8>,
+    /// The inode as the kernel shows it.
+    pub inode: Inode,
+    /// Owner, group, mode and device number, as real root would see them.
+    pub attr: Attr,
+    /// What is recorded of it, and where.
+    pub record: Option<(Record, Source)>,
+    /// Bytes of content; 0 for all but regular files.
+    pub size: u64,
+    /// Time of the last change to the content.
+    pub mtime: Time,
+    /// The text of a symbolic link; empty for others.
+    pub target: Vec<u8>,
+    /// Extended attributes by full name, access control lists and capabilities (of version 2) among them, the ones
+    /// that hold owners not.
+    pub xattrs: Xattrs,
+    /// The path of the first entry with the same inode, if this one is not the first.
+    pub first: Option<Vec<u8>>,
+    /// An `O_PATH` descriptor of the file itself.
+    pub(super) fd: OwnedFd,
+}
+
+impl Entry {
+    /// Its type, as real root would see it.
+    pub const fn kind(&self) -> Kind {
+        Kind::of(self.attr.mode)
+    }
+
+    /// The twelve mode bits.
+    pub const fn permissions(&self) -> u32 {
+        self.attr.mode & PERMISSIONS
+    }
+
+    /// Opens the content of a regular file for reading.
+    pub fn content(&self) -> io::Result<File> {
+        File::open(through(self.fd.as_fd()))
+    }
+}
+
+/// A path that names what a descriptor holds, whatever it is.
+pub(super) fn through(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}

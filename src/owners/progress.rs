@@ -1,0 +1,67 @@
+//! What is told while it lasts: a line that moves, on a terminal, from the second second on.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long something may take without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Work in progress: files are counted, and messages for people go around the line that shows the count.
+pub struct Progress {
+    what: &'static str,
+    began: Instant,
+    files: Cell<u64>,
+    bar: RefCell<Option<ProgressBar>>,
+}
+
+impl Progress {
+    /// Begins some work, named by a verb in its -ing form.
+    pub fn new(what: &'static str) -> Progress {
+        Progress { what, began: Instant::now(), files: Cell::new(0), bar: RefCell::new(None) }
+    }
+
+    /// One more file.
+    pub fn file(&self) {
+        let files = self.files.get() + 1;
+        self.files.set(files);
+        // The clock is not looked at for every file, and the bar draws no more than some times a second itself.
+        if files.is_multiple_of(64) {
+            self.moved(0);
+        }
+    }
+
+    /// Some bytes of content.
+    pub fn moved(&self, bytes: u64) {
+        let mut bar = self.bar.borrow_mut();
+        if bar.is_none() && self.began.elapsed() >= PATIENCE {
+            let new = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} files, {elapsed}") {
+                new.set_style(style);
+            }
+            new.set_prefix(self.what);
+            *bar = Some(new);
+        }
+        if let Some(bar) = &*bar {
+            bar.set_message(self.files.get().to_string());
+            bar.inc(bytes.max(1));
+        }
+    }
+
+    /// Says something to people.
+    pub fn say(&self, text: &str) {
+        match &*self.bar.borrow() {
+            Some(bar) => bar.suspend(|| crate::tell!("{text}")),
+            None => crate::tell!("{text}"),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.get_mut() {
+            bar.finish_and_clear();
+        }
+    }
+}

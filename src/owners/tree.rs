@@ -1,0 +1,166 @@
+//! A directory with what is known of its owners laid over it.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::libc;
+use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Inode, Record, Store, Time, World};
+
+use super::Trouble;
+use super::entry::{Entry, Kind, Source, Xattrs, through};
+pub(super) use super::names::shown;
+use super::progress::Progress;
+use super::walk::{Found, Walk};
+use crate::sandbox::why;
+use crate::sys::fd;
+
+/// A tree, and whose its files are.
+pub struct Tree<'a> {
+    /// Its root directory, as it was named.
+    pub path: &'a Path,
+    /// What is recorded.
+    pub store: &'a dyn Store,
+    /// How native ids read.
+    pub world: World,
+}
+
+/// Attributes of the host's own, which would be wrong anywhere else.
+const HOSTS_OWN: &[&[u8]] = &[
+    b"security.selinux",
+    b"security.SMACK",
+    b"security.apparmor",
+    b"security.ima",
+    b"security.evm",
+    b"trusted.overlay.",
+];
+
+impl Tree<'_> {
+    /// Calls `each` with every entry, a directory before what is in it, in the order of names by their bytes.
+    pub fn each(
+        &self,
+        progress: &Progress,
+        mut each: impl FnMut(Entry) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        fd::raise_limit();
+        let mut walk = Walk::new(self.open(0)?)?;
+        let mut linked: HashMap<FileId, Vec<u8>> = HashMap::new();
+        while let Some(found) = walk.next()? {
+            progress.file();
+            let entry = self.entry(found, &mut linked, progress)?;
+            each(entry)?;
+        }
+        Ok(())
+    }
+
+    /// The root itself, a link as such.
+    pub fn root(&self, progress: &Progress) -> Result<Entry, Trouble> {
+        let found = Found::root(self.open(libc::O_NOFOLLOW)?)?;
+        self.entry(found, &mut HashMap::new(), progress)
+    }
+
+    /// The root, with `O_NOFOLLOW` or whatever the path leads to.
+    fn open(&self, flags: i32) -> Result<OwnedFd, Trouble> {
+        let path = CString::new(self.path.as_os_str().as_bytes())
+            .map_err(|_| Trouble::new(format!("{}: a path cannot hold a NUL", self.path.display())))?;
+        fd::open_path(libc::AT_FDCWD, &path, flags).map_err(|errno| {
+            Trouble::new(format!("cannot open {}: {}", self.path.display(), why(Errno::from_raw(errno))))
+        })
+    }
+
+    fn entry(
+        &self,
+        found: Found,
+        linked: &mut HashMap<FileId, Vec<u8>>,
+        progress: &Progress,
+    ) -> Result<Entry, Trouble> {
+        let Found { path, fd, stat } = found;
+        let inode = Inode { generation: fd::generation(fd.as_fd()), ..fd::inode_of(&stat) };
+        let record = self.store.get(&inode);
+        let attr = Attr::of(&inode, record.as_ref(), &self.world);
+        let trouble = |verb: &str, errno| {
+            let why = why(Errno::from_raw(errno));
+            Trouble::new(format!(
+                "cannot {verb} {}: {why}",
+                self.path.join(std::ffi::OsStr::from_bytes(&path)).display()
+            ))
+        };
+        let target = match Kind::of(attr.mode) {
+            Kind::Link => fd::read_link(fd.as_fd()).map_err(|errno| trouble("read the link", errno))?,
+            _ => Vec::new(),
+        };
+        let xattrs = self
+            .xattrs(&fd, record.as_ref(), |name, errno| {
+                let name = shown(name);
+                progress.say(&trouble(&format!("read the attribute {name} of"), errno).to_string());
+            })
+            .map_err(|errno| trouble("list the attributes of", errno))?;
+        // A directory has one name; its links are its own dots.
+        let first = if inode.nlink > 1 && !attr.is_dir() {
+            match linked.get(&inode.id) {
+                Some(first) => Some(first.clone()),
+                None => {
+                    linked.insert(inode.id, path.clone());
+                    None
+                }
+            }
+        } else {
+            None
+        };
+        let size = if attr.is_file() { stat.stx_size } else { 0 };
+        let mtime = Time { sec: stat.stx_mtime.tv_sec, nsec: stat.stx_mtime.tv_nsec };
+        let record = record.map(|record| (record, Source::Index));
+        Ok(Entry { path, inode, attr, record, size, mtime, target, xattrs, first, fd })
+    }
+
+    /// All attributes as real root would see them: what is recorded, and what the kernel keeps. One that cannot be
+    /// read is told, and left out.
+    fn xattrs(
+        &self,
+        fd: &OwnedFd,
+        record: Option<&Record>,
+        unreadable: impl Fn(&[u8], i32),
+    ) -> Result<Xattrs, i32> {
+        let file = CString::new(through(fd.as_fd())).map_err(|_| libc::EINVAL)?;
+        let list = match fd::list_xattrs(&file) {
+            Err(libc::EOPNOTSUPP) => Vec::new(),
+            other => other?,
+        };
+        let mut all = Xattrs::new();
+        for name in list.split_inclusive(|&byte| byte == 0) {
+            let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+            let bytes = name.to_bytes();
+            if HOSTS_OWN.iter().any(|own| bytes.starts_with(own)) {
+                continue;
+            }
+            match fd::xattr(&file, name) {
+                Ok(value) => drop(all.insert(bytes.into(), value.into())),
+                // It was removed since, or there is none to be read.
+                Err(libc::ENODATA | libc::EOPNOTSUPP) => {}
+                Err(errno) => unreadable(bytes, errno),
+            }
+        }
+        if let Some(record) = record {
+            all.extend(record.xattrs.clone());
+        }
+        if let Some(value) = all.get_mut(CAPABILITY) {
+            *value = version_2(value);
+        }
+        Ok(all)
+    }
+}
+
+/// File capabilities in the form that belongs to no namespace (`VFS_CAP_REVISION_2`): version 3 ends in the id of its
+/// namespace's root, which is another one elsewhere.
+fn version_2(value: &[u8]) -> Box<[u8]> {
+    const SIZE_3: usize = 24;
+    let mut value = value.to_vec();
+    if value.len() == SIZE_3 && value[3] == 3 {
+        value.truncate(SIZE_3 - 4);
+        value[3] = 2;
+    }
+    value.into()
+}

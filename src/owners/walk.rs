@@ -1,0 +1,149 @@
+//! Every file of a tree, a directory before what is in it, in the order of names by their bytes.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::libc;
+
+use super::Trouble;
+use super::entry::through;
+use super::tree::shown;
+use crate::sandbox::why;
+use crate::sys::fd;
+
+/// The kernel's word on a file, with the mount it is on.
+const MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+
+/// A file that the walk has come to.
+pub(super) struct Found {
+    /// Its path below the root.
+    pub path: Vec<u8>,
+    /// An `O_PATH` descriptor.
+    pub fd: OwnedFd,
+    /// What the kernel says of it.
+    pub stat: libc::statx,
+}
+
+impl Found {
+    /// The root of a tree, of which `fd` is a descriptor.
+    pub fn root(fd: OwnedFd) -> Result<Found, Trouble> {
+        let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, MASK)
+            .map_err(|errno| failed("look at", b"", errno))?;
+        Ok(Found { path: Vec::new(), fd, stat })
+    }
+
+    fn is_dir(&self) -> bool {
+        u32::from(self.stat.stx_mode) & libc::S_IFMT == libc::S_IFDIR
+    }
+}
+
+/// A directory that the walk is in.
+struct Level {
+    dir: OwnedFd,
+    /// Length of its path.
+    path: usize,
+    /// Names that are still to come, the next one last.
+    names: Vec<CString>,
+}
+
+/// A walk in progress. It follows no link, holds one descriptor a level, and enters no other mount.
+pub(super) struct Walk {
+    levels: Vec<Level>,
+    path: Vec<u8>,
+    /// What is to be returned first.
+    root: Option<Found>,
+    mount: u64,
+}
+
+impl Walk {
+    /// A walk from the directory (or the one file) that `root` holds.
+    pub fn new(root: OwnedFd) -> Result<Walk, Trouble> {
+        let root = Found::root(root)?;
+        let mount = mount_of(&root.stat);
+        Ok(Walk { levels: Vec::new(), path: Vec::new(), root: Some(root), mount })
+    }
+
+    /// Goes down into a directory that [`Walk::next`] returned last.
+    fn enter(&mut self, found: &Found) -> Result<(), Trouble> {
+        if !found.is_dir() || mount_of(&found.stat) != self.mount {
+            return Ok(());
+        }
+        let mut names = match names_in(found) {
+            // It was removed since.
+            Err(Errno::ENOENT | Errno::ESTALE) => return Ok(()),
+            other => other.map_err(|errno| failed("list", &found.path, errno as i32))?,
+        };
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        let dir = found.fd.try_clone().map_err(|error| {
+            Trouble::new(format!("cannot hold {} open: {error}", shown(&found.path)))
+                .mended_by("allow more open files: ulimit -n")
+        })?;
+        self.levels.push(Level { dir, path: found.path.len(), names });
+        Ok(())
+    }
+
+    /// The next file, or `None` at the end. One that vanishes meanwhile is left out.
+    pub fn next(&mut self) -> Result<Option<Found>, Trouble> {
+        if let Some(root) = self.root.take() {
+            self.enter(&root)?;
+            return Ok(Some(root));
+        }
+        while let Some(level) = self.levels.last_mut() {
+            let Some(name) = level.names.pop() else {
+                self.levels.pop();
+                continue;
+            };
+            self.path.truncate(level.path);
+            if !self.path.is_empty() {
+                self.path.push(b'/');
+            }
+            self.path.extend_from_slice(name.as_bytes());
+            match look_at(&level.dir, &name) {
+                Ok((fd, stat)) => {
+                    let found = Found { path: self.path.clone(), fd, stat };
+                    self.enter(&found)?;
+                    return Ok(Some(found));
+                }
+                Err(libc::ENOENT | libc::ESTALE) => {}
+                Err(errno) => return Err(failed("look at", &self.path, errno)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn look_at(dir: &OwnedFd, name: &CStr) -> Result<(OwnedFd, libc::statx), i32> {
+    let fd = fd::open_path(dir.as_raw_fd(), name, libc::O_NOFOLLOW)?;
+    let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW, MASK)?;
+    Ok((fd, stat))
+}
+
+/// What tells mounts apart: their ids (Linux 5.8), or else devices.
+fn mount_of(stat: &libc::statx) -> u64 {
+    if stat.stx_mask & libc::STATX_MNT_ID != 0 {
+        stat.stx_mnt_id
+    } else {
+        libc::makedev(stat.stx_dev_major, stat.stx_dev_minor)
+    }
+}
+
+fn names_in(found: &Found) -> Result<Vec<CString>, Errno> {
+    let file = File::open(through(found.fd.as_fd()))
+        .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let mut dir = Dir::from_fd(file.into())?;
+    let mut names = Vec::new();
+    for entry in dir.iter() {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            names.push(entry.file_name().to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn failed(verb: &str, path: &[u8], errno: i32) -> Trouble {
+    Trouble::new(format!("cannot {verb} {}: {}", shown(path), why(Errno::from_raw(errno))))
+}

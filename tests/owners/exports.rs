@@ -1,0 +1,234 @@
+//! What is exported is what other programs read.
+
+use std::fs;
+use std::process::Command;
+
+use super::support::Lab;
+use super::{below, can, everything, listing, remainroot, run, same, sh};
+
+const ATTR: &[&str] = &["getfattr", "setfattr", "setfacl", "setcap"];
+
+fn with<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    [ATTR, programs].concat()
+}
+
+#[test]
+fn gnu_tar_unpacks_the_same_tree() {
+    if !can("gnu_tar_unpacks_the_same_tree", &with(&["tar"])) {
+        return;
+    }
+    let lab = Lab::new();
+    let tree = everything(lab.path());
+    run(remainroot(lab.path()).args(["owners", "export", "-o", "t.tar", "tree"]));
+    sh(lab.path(), "mkdir new; tar -C new -xpf t.tar --numeric-owner --xattrs --xattrs-include='*'");
+    same(&listing(&tree), &listing(&lab.path().join("new")));
+    assert!(fs::metadata(lab.path().join("t.tar")).unwrap().len() < 1_000_000, "holes were written");
+    let blocks = sh(lab.path(), "stat -c %b new/holes").trim().parse::<u64>().unwrap();
+    assert!(blocks < 1000, "holes were unpacked: {blocks} blocks");
+}
+
+#[test]
+fn bsdtar_unpacks_the_same_tree() {
+    if !can("bsdtar_unpacks_the_same_tree", &with(&["bsdtar"])) {
+        return;
+    }
+    let lab = Lab::new();
+    let tree = everything(lab.path());
+    // It leaves ACLs out that are not in its own form.
+    sh(lab.path(), "setfacl -bk tree/d/e tree/bin/ping; touch -hd @1000000000 tree/d/e tree/bin/ping");
+    let tar = remainroot(lab.path()).args(["owners", "export", "tree"]).output().unwrap().stdout;
+    fs::write(lab.path().join("t.tar"), tar).unwrap();
+    sh(lab.path(), "mkdir new; bsdtar --numeric-owner -C new -xpf t.tar");
+    same(&below(&tree), &below(&lab.path().join("new")));
+}
+
+#[test]
+fn the_same_tree_elsewhere_gives_the_same_archive() {
+    if !can("the_same_tree_elsewhere_gives_the_same_archive", &with(&["tar"])) {
+        return;
+    }
+    let lab = Lab::new();
+    everything(lab.path());
+    // Another order in the directories, no holes, and a time that is after the epoch.
+    sh(
+        lab.path(),
+        "mkdir else; cp -a --sparse=never tree else/; cd else/tree; mv pipe x; mv x pipe; touch null; touch .",
+    );
+    let digest = |dir: &str| {
+        let to = lab.path().join(dir);
+        run(remainroot(&to).args(["owners", "export", "-o", "t.tar", "tree"]));
+        sh(&to, "sha256sum t.tar")
+    };
+    assert_eq!(digest("."), digest("else"));
+}
+
+#[test]
+fn an_image_is_accepted_and_unpacked_as_the_same_tree() {
+    if !can("an_image_is_accepted_and_unpacked_as_the_same_tree", &with(&["skopeo", "umoci"])) {
+        return;
+    }
+    let lab = Lab::new();
+    let tree = everything(lab.path());
+    for packed in ["none", "gzip", "zstd"] {
+        let words =
+            ["owners", "export", "--format", "oci", "--tag", "here", "-o", packed, "--compression", packed];
+        run(remainroot(lab.path()).args(words).arg("tree"));
+        // skopeo packs the layer anew for umoci, which knows no zstd.
+        sh(
+            lab.path(),
+            &format!(
+                "skopeo --insecure-policy copy --dest-compress-format gzip oci:{packed}:here oci:{packed}-2:here"
+            ),
+        );
+        sh(lab.path(), &format!("umoci unpack --image {packed}-2:here {packed}-bundle"));
+        same(&listing(&tree), &listing(&lab.path().join(format!("{packed}-bundle/rootfs"))));
+    }
+    let again =
+        remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "gzip", "tree"]).output();
+    let stderr = String::from_utf8(again.unwrap().stderr).unwrap();
+    assert!(stderr.starts_with("remainroot: gzip exists\n"), "{stderr}");
+}
+
+#[test]
+fn podman_loads_an_archived_image() {
+    if !can("podman_loads_an_archived_image", &with(&["podman"])) {
+        return;
+    }
+    let lab = Lab::new();
+    let tree = everything(lab.path());
+    run(remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "image.tar", "tree"]));
+    let podman = "podman --root $PWD/podman --runroot $PWD/podman-run --storage-driver vfs";
+    let loaded = sh(lab.path(), &format!("{podman} load --quiet --input image.tar"));
+    let image = loaded.trim().rsplit(' ').next().unwrap();
+    let mounted = sh(lab.path(), &format!("{podman} image mount {image}"));
+    let (expected, found) = (below(&tree), below(mounted.trim().as_ref()));
+    sh(lab.path(), &format!("{podman} image umount {image}; {podman} rmi {image}"));
+    same(&expected, &found);
+}
+
+#[test]
+fn mksquashfs_takes_the_owners() {
+    if !can("mksquashfs_takes_the_owners", &with(&["mksquashfs", "unsquashfs"])) {
+        return;
+    }
+    let lab = Lab::new();
+    everything(lab.path());
+    run(remainroot(lab.path()).args([
+        "owners",
+        "export",
+        "--format",
+        "squashfs-pseudo",
+        "-o",
+        "pseudo",
+        "tree",
+    ]));
+    // The same names and contents, all root's, as a user would have them; the devices are ordinary files.
+    sh(
+        lab.path(),
+        "cp -a tree plain; cd plain; rm null disk; touch null disk; chown -hR 0:0 .; find . ! -type l -exec chmod 700 {} +",
+    );
+    let image = "mksquashfs $TREE i.$TREE -no-xattrs -noappend -no-progress -quiet";
+    sh(
+        lab.path(),
+        &format!("TREE=tree; {image}; TREE=plain; {image} -pf pseudo -root-mode 755 -e null disk"),
+    );
+    // Times of devices are those of mksquashfs.
+    let list = "unsquashfs -lln i.$TREE | sed -E 's/ (20|19)[0-9-]+ [0-9:]+ / /' | sort";
+    let [tree, plain] = ["tree", "plain"].map(|name| sh(lab.path(), &format!("TREE={name}; {list}")));
+    assert!(tree.contains("1000/3000000"), "{tree}");
+    assert_eq!(tree, plain);
+}
+
+#[test]
+fn fakeroot_takes_the_owners() {
+    if !can("fakeroot_takes_the_owners", &with(&["fakeroot"])) {
+        return;
+    }
+    let lab = Lab::new();
+    everything(lab.path());
+    run(remainroot(lab.path()).args(["owners", "export", "--format", "fakeroot", "-o", "saved", "tree"]));
+    sh(lab.path(), "chmod 644 saved");
+    let find = ["find", "tree", "-printf", "%p %y %m %U:%G %n %l\\n"];
+    let expected = run(Command::new(find[0]).args(&find[1..]).current_dir(lab.path()));
+    let found = run(lab.unprivileged("fakeroot").args(["-i", "saved", "--"]).args(find));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn bsdtar_reads_the_mtree() {
+    if !can("bsdtar_reads_the_mtree", &with(&["bsdtar"])) {
+        return;
+    }
+    let lab = Lab::new();
+    everything(lab.path());
+    run(remainroot(lab.path()).args([
+        "owners",
+        "export",
+        "--format",
+        "mtree",
+        "-o",
+        "tree/all.mtree",
+        "tree",
+    ]));
+    run(remainroot(lab.path()).args(["owners", "export", "-o", "t.tar", "tree"]));
+    let list = |what: &str| {
+        sh(
+            lab.path(),
+            &format!(
+                "cd tree; {what} | sed -E 's/ -> .*| link to .*//; s:\\./::' | awk '{{$2 = \"\"; print}}' | sort"
+            ),
+        )
+    };
+    let (mtree, tar) = (list("bsdtar -tvf all.mtree"), list("bsdtar --numeric-owner -tvf ../t.tar"));
+    // A directory ends in a slash there; other names of an inode have neither a type nor a size of their own.
+    let pick =
+        |text: &str, name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_default().to_owned();
+    for name in ["pipe", "null", "bin/ping", "a name", "holes", "not"] {
+        assert_eq!(pick(&mtree, name), pick(&tar, name), "{mtree}\n{tar}");
+    }
+}
+
+#[test]
+fn a_user_owns_the_tree_as_root_and_can_read_all_of_it() {
+    let lab = Lab::new();
+    let home = lab.home("home");
+    run(lab.unprivileged("sh").current_dir(&home).args([
+        "-euc",
+        "mkdir -p tree/closed; echo a > tree/secret; echo b > tree/closed/file; chmod 0 tree/secret tree/closed",
+    ]));
+    let mut export = lab.command();
+    export.current_dir(&home).args(["owners", "export", "-o", "t.tar", "tree"]);
+    run(&mut export);
+    let list = sh(&home, "chmod 755 tree/closed; tar -tvf t.tar --numeric-owner | awk '{print $1, $2, $NF}'");
+    let expected =
+        "drwxr-xr-x 0/0 ./\nd--------- 0/0 closed/\n-rw-r--r-- 0/0 closed/file\n---------- 0/0 secret\n";
+    assert_eq!(list, expected);
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing_behind() {
+    let lab = Lab::new();
+    let home = lab.home("home");
+    let export = |words: &[&str]| {
+        let output =
+            lab.command().current_dir(&home).args(["owners", "export"]).args(words).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, stderr) = export(&["-o", "t.tar", "missing"]);
+    assert_eq!(status, Some(125));
+    assert!(stderr.contains("cannot open missing: No such file or directory"), "{stderr}");
+    let (status, stderr) = export(&["-o", "/nowhere/t.tar", "."]);
+    assert_eq!(status, Some(125));
+    assert!(stderr.contains("/nowhere/"), "{stderr}");
+    let (status, stderr) = export(&["--format", "oci", "."]);
+    assert_eq!(status, Some(125));
+    assert!(stderr.contains("--output DIR"), "{stderr}");
+    let (status, stderr) = export(&["--format", "oci", "-o", "image", "missing"]);
+    assert_eq!(status, Some(125), "{stderr}");
+    if std::path::Path::new("/dev/full").exists() {
+        let (status, stderr) = export(&["-o", "/dev/full", "/proc/self/fd"]);
+        assert_eq!(status, Some(125));
+        assert!(stderr.contains("No space left on device"), "{stderr}");
+    }
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "something was left behind");
+}
