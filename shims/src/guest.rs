@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use crate::abi::{Call, Errno, STATX_SIZE};
 use crate::cred::Cred;
-use crate::owner::{Inode, Store, World};
+use crate::owner::{Attributes, Inode, Store, World};
 
 /// What the guest gets to see as the result of its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,12 +101,9 @@ pub enum Place<'a> {
 
 /// One file of the guest's, found and held by the engine in the guest's stead. Operations are the kernel's own, made
 /// with the real credentials that guest and engine share; none of them blocks on the file (it is never opened).
-pub trait Node {
+pub trait Node: Attributes {
     /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
-
-    /// The generation of the inode, where the file system tells it (`name_to_handle_at`). Costs as much as a stat.
-    fn generation(&self) -> Option<u64>;
 
     /// `fchownat(…, -1, -1, AT_EMPTY_PATH)`: changes no owner, but does all else that a chown does: fails on a
     /// read-only file system or an immutable file, clears set-id bits and file capabilities, moves ctime.
@@ -114,18 +111,6 @@ pub trait Node {
 
     /// `chmod`, following nothing. `mode` holds the twelve bits 07777.
     fn set_mode(&self, mode: u32) -> Result<(), Errno>;
-
-    /// The value of an extended attribute; ENODATA where there is none.
-    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno>;
-
-    /// `setxattr` with XATTR_CREATE, XATTR_REPLACE or 0 in `flags`.
-    fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno>;
-
-    /// `removexattr`.
-    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno>;
-
-    /// `listxattr`: the names, each with its NUL.
-    fn list_xattrs(&self) -> Result<Vec<u8>, Errno>;
 
     /// Flags of the mount it was found on (`ST_RDONLY`, `ST_NOSUID`, … of statvfs(3)).
     fn mount_flags(&self) -> Result<u64, Errno>;

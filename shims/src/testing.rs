@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
 use crate::guest::{Answer, Guest, Host, Node, Place};
-use crate::owner::{FileId, Inode, Record, Store, Time, World};
+use crate::owner::{Attributes, FileId, FileSystem, Inode, Record, Store, Time, World};
 use crate::table::Needs;
 
 /// A guest that was never a process.
@@ -195,7 +195,7 @@ impl Guest for Fake {
 }
 
 impl Store for Fake {
-    fn get(&self, inode: &Inode) -> Option<Record> {
+    fn get(&self, _: &dyn Attributes, inode: &Inode) -> Option<Record> {
         self.records.borrow().get(&inode.id.ino).cloned()
     }
 
@@ -203,16 +203,18 @@ impl Store for Fake {
         Err(self.records.borrow().contains_key(&id.ino))
     }
 
-    fn put(&self, inode: &Inode, record: Record) {
+    fn put(&self, _: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
         self.records.borrow_mut().insert(inode.id.ino, record);
+        Ok(())
     }
 
-    fn forget(&self, inode: &Inode) {
+    fn forget(&self, _: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
         self.records.borrow_mut().remove(&inode.id.ino);
+        Ok(())
     }
 
-    fn unlinked(&self, inode: &Inode) {
-        self.forget(inode);
+    fn unlinked(&self, file: &dyn Attributes, inode: &Inode) {
+        let _ = self.forget(file, inode);
     }
 
     fn directories_pass_on(&self) -> bool {
@@ -237,11 +239,33 @@ impl Store for Fake {
     }
 }
 
-impl Node for Program {
+impl Attributes for Program {
+    fn file_system(&self) -> Result<FileSystem, Errno> {
+        Ok(FileSystem { fsid: Some(1), overlay: false, full: false })
+    }
+
     fn generation(&self) -> Option<u64> {
         None
     }
 
+    fn xattr(&self, _: &CStr) -> Result<Vec<u8>, Errno> {
+        self.caps.clone().ok_or(Errno::ENODATA)
+    }
+
+    fn set_xattr(&self, _: &CStr, _: &[u8], _: u32) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
+    fn remove_xattr(&self, _: &CStr) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
+        Ok(Vec::new())
+    }
+}
+
+impl Node for Program {
     fn stat(&self) -> Result<Inode, Errno> {
         let (mode, uid, gid) = self.native;
         let time = Time { sec: 1, nsec: 0 };
@@ -258,10 +282,6 @@ impl Node for Program {
         })
     }
 
-    fn xattr(&self, _: &CStr) -> Result<Vec<u8>, Errno> {
-        self.caps.clone().ok_or(Errno::ENODATA)
-    }
-
     fn mount_flags(&self) -> Result<u64, Errno> {
         Ok(self.mount_flags)
     }
@@ -272,18 +292,6 @@ impl Node for Program {
 
     fn set_mode(&self, _: u32) -> Result<(), Errno> {
         Err(Errno::EROFS)
-    }
-
-    fn set_xattr(&self, _: &CStr, _: &[u8], _: u32) -> Result<(), Errno> {
-        Err(Errno::EROFS)
-    }
-
-    fn remove_xattr(&self, _: &CStr) -> Result<(), Errno> {
-        Err(Errno::EROFS)
-    }
-
-    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
-        Ok(Vec::new())
     }
 
     fn cover_with_device(&self, _: &CStr) -> Result<(), Errno> {

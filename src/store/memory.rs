@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ahash::AHashMap;
 use linux_raw_sys::general::{S_IFDIR, S_IFMT, S_ISGID};
-use remainroot_shims::abi::Gid;
-use remainroot_shims::owner::{FileId, Inode, Record, Store, Time};
+use remainroot_shims::abi::{Errno, Gid};
+use remainroot_shims::owner::{Attributes, FileId, Inode, Record, Store, Time};
 
 /// How old a ctime must be before it can vouch for an inode: two ticks of the slowest clock that file systems take
 /// their times from (HZ = 100). A younger one could come back on an inode that is made, with the
@@ -119,10 +119,11 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn get(&self, inode: &Inode) -> Option<Record> {
+    fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(&inode.id)?;
-        if entry.is_of(inode) {
+        let generation = inode.generation.or_else(|| file.generation());
+        if entry.is_of(&Inode { generation, ..*inode }) {
             if entry.seen != Some(inode.ctime) {
                 entry.seen = self.vouching(inode.ctime);
             }
@@ -141,7 +142,7 @@ impl Store for Memory {
         if only_number || entry.seen == Some(ctime) { Ok(entry.record.clone()) } else { Err(true) }
     }
 
-    fn put(&self, inode: &Inode, record: Record) {
+    fn put(&self, _: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
         // Without a generation, an inode that dies in the tick of its birth is not told from its successor.
         let ambiguous = inode.generation.is_none() && inode.btime.and_then(|at| self.vouching(at)).is_none();
         let traits = Counts::of(inode, &record, ambiguous);
@@ -155,13 +156,15 @@ impl Store for Memory {
             }
             counts.add(traits);
         });
+        Ok(())
     }
 
-    fn forget(&self, inode: &Inode) {
+    fn forget(&self, _: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
         self.drop_entry(inode.id);
+        Ok(())
     }
 
-    fn unlinked(&self, inode: &Inode) {
+    fn unlinked(&self, _: &dyn Attributes, inode: &Inode) {
         let forgets = |entry: &Entry| entry.traits.ambiguous > 0 || entry.traits.devices > 0;
         if self.entries.borrow().get(&inode.id).is_some_and(forgets) {
             self.drop_entry(inode.id);
@@ -196,8 +199,17 @@ mod tests {
     use remainroot_shims::owner::Device;
 
     use super::*;
+    use crate::store::fake::File;
 
     const NOW: i64 = 1_000;
+
+    fn put(store: &Memory, inode: &Inode, record: Record) {
+        store.put(&File::new(), inode, record).unwrap();
+    }
+
+    fn get(store: &Memory, inode: &Inode) -> Option<Record> {
+        store.get(&File::new(), inode)
+    }
 
     fn store() -> Memory {
         Memory::with_clock(|| Time { sec: NOW, nsec: 0 })
@@ -225,13 +237,13 @@ mod tests {
     #[test]
     fn a_reused_inode_never_inherits_an_owner() {
         let store = store();
-        store.put(&inode(5, Some(10), 10), owned(33));
-        assert_eq!(store.get(&inode(5, Some(10), 11)), Some(owned(33)));
+        put(&store, &inode(5, Some(10), 10), owned(33));
+        assert_eq!(get(&store, &inode(5, Some(10), 11)), Some(owned(33)));
         let reused = inode(5, Some(12), 12);
         assert_eq!(store.suspect(reused.id, reused.ctime), Err(true));
-        assert_eq!(store.get(&reused), None);
+        assert_eq!(get(&store, &reused), None);
         assert_eq!(store.suspect(reused.id, reused.ctime), Err(false));
-        assert_eq!(store.get(&inode(5, Some(10), 11)), None);
+        assert_eq!(get(&store, &inode(5, Some(10), 11)), None);
     }
 
     #[test]
@@ -239,11 +251,11 @@ mod tests {
         let store = store();
         let file = inode(5, None, 10);
         assert!(!store.awaits_unlink());
-        store.put(&file, owned(33));
+        put(&store, &file, owned(33));
         assert!(store.awaits_unlink());
         assert_eq!(store.suspect(file.id, Time { sec: 99, nsec: 0 }), Ok(owned(33)));
-        store.unlinked(&file);
-        assert_eq!(store.get(&file), None);
+        store.unlinked(&File::new(), &file);
+        assert_eq!(get(&store, &file), None);
         assert!(!store.awaits_unlink());
     }
 
@@ -251,34 +263,34 @@ mod tests {
     fn an_inode_reused_within_a_tick_is_told_by_its_generation() {
         let store = store();
         let first = Inode { generation: Some(1), ..inode(5, Some(NOW), NOW) };
-        store.put(&first, owned(33));
+        put(&store, &first, owned(33));
         assert!(!store.awaits_unlink());
-        store.unlinked(&first);
-        assert_eq!(store.get(&first), Some(owned(33)));
-        assert_eq!(store.get(&Inode { generation: Some(2), ..first }), None);
+        store.unlinked(&File::new(), &first);
+        assert_eq!(get(&store, &first), Some(owned(33)));
+        assert_eq!(get(&store, &Inode { generation: Some(2), ..first }), None);
     }
 
     #[test]
     fn without_generations_what_dies_young_is_forgotten() {
         let store = store();
-        store.put(&inode(5, Some(10), 10), owned(33));
+        put(&store, &inode(5, Some(10), 10), owned(33));
         assert!(!store.awaits_unlink());
-        store.unlinked(&inode(5, Some(10), 10));
-        assert_eq!(store.get(&inode(5, Some(10), 10)), Some(owned(33)));
+        store.unlinked(&File::new(), &inode(5, Some(10), 10));
+        assert_eq!(get(&store, &inode(5, Some(10), 10)), Some(owned(33)));
         let young = inode(6, Some(NOW), NOW);
-        store.put(&young, owned(33));
+        put(&store, &young, owned(33));
         assert!(store.awaits_unlink());
-        store.unlinked(&young);
-        assert_eq!(store.get(&young), None);
+        store.unlinked(&File::new(), &young);
+        assert_eq!(get(&store, &young), None);
     }
 
     #[test]
     fn an_inode_is_known_by_its_ctime_once_compared() {
         let store = store();
-        store.put(&inode(5, Some(10), 10), owned(33));
+        put(&store, &inode(5, Some(10), 10), owned(33));
         let changed = inode(5, Some(10), 11);
         assert_eq!(store.suspect(changed.id, changed.ctime), Err(true));
-        assert_eq!(store.get(&changed), Some(owned(33)));
+        assert_eq!(get(&store, &changed), Some(owned(33)));
         assert_eq!(store.suspect(changed.id, changed.ctime), Ok(owned(33)));
         assert_eq!(store.suspect(changed.id, inode(5, None, 12).ctime), Err(true));
     }
@@ -287,8 +299,8 @@ mod tests {
     fn a_racy_ctime_vouches_for_nothing() {
         let store = store();
         let fresh = inode(5, Some(NOW), NOW);
-        store.put(&fresh, owned(33));
-        assert_eq!(store.get(&fresh), Some(owned(33)));
+        put(&store, &fresh, owned(33));
+        assert_eq!(get(&store, &fresh), Some(owned(33)));
         assert_eq!(store.suspect(fresh.id, fresh.ctime), Err(true));
     }
 
@@ -296,17 +308,17 @@ mod tests {
     fn counts_follow_the_records() {
         let store = store();
         let dir = Inode { mode: 0o042775, ..inode(5, Some(1), 1) };
-        store.put(&dir, owned(33));
+        put(&store, &dir, owned(33));
         assert!(store.directories_pass_on());
-        store.put(&Inode { mode: 0o040775, ..dir }, owned(33));
+        put(&store, &Inode { mode: 0o040775, ..dir }, owned(33));
         assert!(!store.directories_pass_on());
         let mut device = owned(0);
         device.device = Some(Device::Char(0x103));
         device.xattrs.insert(b"trusted.x"[..].into(), b"y"[..].into());
-        store.put(&inode(6, Some(1), 1), device);
+        put(&store, &inode(6, Some(1), 1), device);
         assert!(store.has_devices() && store.has_xattrs());
         assert!(store.may_be_device(inode(6, None, 0).id) && !store.may_be_device(dir.id));
-        assert_eq!(store.get(&inode(6, Some(2), 2)), None);
+        assert_eq!(get(&store, &inode(6, Some(2), 2)), None);
         assert!(!store.has_devices() && !store.has_xattrs());
     }
 }

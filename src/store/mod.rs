@@ -1,5 +1,7 @@
 //! Owner stores.
 
+#[cfg(test)]
+mod fake;
 mod memory;
 
 pub use memory::Memory;

@@ -95,7 +95,7 @@ pub fn generation(fd: BorrowedFd<'_>) -> Option<u64> {
 /// ever had its inode number. `None` where there are no handles, or where asking is forbidden.
 fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
     // A FUSE server gives an inode another handle when the kernel has forgotten it for a while.
-    if file_system(fd) == Ok(FUSE_SUPER_MAGIC) {
+    if file_system(fd).is_ok_and(|found| found.kind == FUSE_SUPER_MAGIC) {
         return None;
     }
     const HEAD: usize = 8;
@@ -190,7 +190,7 @@ pub fn fxattr(fd: BorrowedFd<'_>, name: &CStr) -> Result<Vec<u8>> {
 
 /// Calls with a small buffer, and with a large one where the small one is too short (ERANGE).
 fn whole(mut call: impl FnMut(&mut [u8]) -> libc::ssize_t) -> Result<Vec<u8>> {
-    // XATTR_SIZE_MAX is 64 KiB, but nearly all values are small.
+    // XATTR_SIZE_MAX and XATTR_LIST_MAX are 64 KiB, but nearly all are small.
     let mut value = vec![0; 256];
     loop {
         match check(|| call(&mut value) as libc::c_long) {
@@ -214,14 +214,10 @@ pub fn set_xattr(path: &CStr, name: &CStr, value: &[u8], flags: u32) -> Result<(
 
 /// `listxattr(path)`, whole.
 pub fn list_xattrs(path: &CStr) -> Result<Vec<u8>> {
-    // XATTR_LIST_MAX.
-    let mut names = vec![0; 65536];
-    // SAFETY: `path` is NUL-terminated; the buffer has the length that is passed.
-    let size = check(|| unsafe {
-        libc::listxattr(path.as_ptr(), names.as_mut_ptr().cast(), names.len()) as libc::c_long
-    })?;
-    names.truncate(size as usize);
-    Ok(names)
+    whole(|buf| {
+        // SAFETY: `path` is NUL-terminated; the buffer has the length that is passed.
+        unsafe { libc::listxattr(path.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) }
+    })
 }
 
 /// `removexattr(path, name)`.
@@ -285,18 +281,34 @@ pub fn raise_limit() -> u64 {
 /// `FUSE_SUPER_MAGIC` of linux/magic.h.
 const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
 
-/// The type of the file system that a descriptor is on (`f_type` of fstatfs(2)).
-fn file_system(fd: BorrowedFd<'_>) -> Result<i64> {
+/// `OVERLAYFS_SUPER_MAGIC` of linux/magic.h.
+pub const OVERLAYFS_SUPER_MAGIC: i64 = 0x794C_7630;
+
+/// What fstatfs(2) says of a file system.
+#[derive(Clone, Copy, Debug)]
+pub struct FileSystem {
+    /// `f_type`: a magic number.
+    pub kind: i64,
+    /// `f_fsid`; 0 where there is none.
+    pub id: u64,
+    /// `f_bavail`: free blocks for those who are not privileged.
+    pub available: u64,
+}
+
+/// The file system that a descriptor is on.
+pub fn file_system(fd: BorrowedFd<'_>) -> Result<FileSystem> {
     // SAFETY: plain data; all zeros is a valid value.
     let mut buf: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes one struct statfs.
     check(|| unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut buf) }.into())?;
-    Ok(buf.f_type)
+    // SAFETY: a struct of two plain integers, which may be read as bytes.
+    let id: [u8; 8] = unsafe { std::mem::transmute(buf.f_fsid) };
+    Ok(FileSystem { kind: buf.f_type, id: u64::from_ne_bytes(id), available: buf.f_bavail })
 }
 
 /// Whether a descriptor is for something on a /proc.
 pub fn is_on_proc(fd: BorrowedFd<'_>) -> Result<bool> {
-    Ok(file_system(fd)? == libc::PROC_SUPER_MAGIC)
+    Ok(file_system(fd)?.kind == libc::PROC_SUPER_MAGIC)
 }
 
 /// Whether a descriptor is for a symbolic link itself.

@@ -47,8 +47,7 @@ pub fn set(
         seen.stir()?;
     }
     seen.remove_native_xattr(name)?;
-    seen.save(guest, record, &attr);
-    Ok(())
+    seen.save(guest, record, &attr)
 }
 
 /// Lets a file's access list follow a chmod (`posix_acl_chmod`).

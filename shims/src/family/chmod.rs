@@ -42,8 +42,7 @@ fn change(guest: &dyn Guest, target: Result<Target, Errno>, mode: u32) -> Answer
         seen.set_mode(new.mode)?;
         let mut record = seen.edit();
         acl::chmod(&mut record, new.mode);
-        seen.save(guest, record, &new);
-        Ok(())
+        seen.save(guest, record, &new)
     };
     target.and_then(change).into()
 }

@@ -74,8 +74,7 @@ fn change(guest: &dyn Guest, target: &Target, (uid, gid): Ids) -> Result<(), Err
     if !old.is_dir() {
         record.xattrs.remove(CAPABILITY);
     }
-    seen.save(guest, record, &new);
-    Ok(())
+    seen.save(guest, record, &new)
 }
 
 #[cfg(test)]
@@ -98,6 +97,17 @@ mod tests {
         assert_eq!(mock.owner("/f"), (33, 6));
         assert_eq!(chown(&mock, &call(&mock, &["/f"], &[0, 0])), Answer::Ret(0));
         assert_eq!(mock.records(), 0);
+    }
+
+    #[test]
+    fn a_store_without_room_says_so_and_keeps_what_it_has() {
+        let mock = Mock::new();
+        mock.file("/f", 0o100644);
+        assert_eq!(chown(&mock, &call(&mock, &["/f"], &[33, 44])), Answer::Ret(0));
+        mock.fill_store();
+        assert_eq!(chown(&mock, &call(&mock, &["/f"], &[5, 5])), Answer::Err(Errno::ENOSPC));
+        assert_eq!(chown(&mock, &call(&mock, &["/f"], &[0, 0])), Answer::Err(Errno::ENOSPC));
+        assert_eq!(mock.owner("/f"), (33, 44));
     }
 
     #[test]

@@ -117,8 +117,10 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
         return Answer::Native;
     };
     let Some(parent) = parent else { return Answer::Native };
-    if host(&guest, Host::Native).await.is_ok() {
-        record(&*guest, &plan, &parent, &target);
+    if host(&guest, Host::Native).await.is_ok()
+        && let Err(errno) = record(&*guest, &plan, &parent, &target)
+    {
+        return Answer::Err(errno);
     }
     Answer::Native
 }
@@ -188,8 +190,10 @@ async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags:
     if !unnamed && !matches!(guest.find(&target.place()), Err(Errno::ENOENT)) {
         return Answer::Native;
     }
-    if let Ok(fd) = host(&guest, Host::Native).await {
-        record(&*guest, &plan, &parent, &Target::Fd(fd as i32));
+    if let Ok(fd) = host(&guest, Host::Native).await
+        && let Err(errno) = record(&*guest, &plan, &parent, &Target::Fd(fd as i32))
+    {
+        return Answer::Err(errno);
     }
     Answer::Native
 }
@@ -243,12 +247,18 @@ impl Plan {
     }
 }
 
-/// Gives a file that was just made its owner. Returns it, unless it is gone again or somebody else's.
-pub(super) fn record(guest: &dyn Guest, plan: &Plan, parent: &Seen, target: &Target) -> Option<Seen> {
-    let mut child = Seen::find(guest, target).ok()?;
+/// Gives a file that was just made its owner. Returns it, unless it is gone again or somebody else's. An error is the
+/// store's: the file is there, and is root's; the call that made it must not seem to have succeeded.
+pub(super) fn record(
+    guest: &dyn Guest,
+    plan: &Plan,
+    parent: &Seen,
+    target: &Target,
+) -> Result<Option<Seen>, Errno> {
+    let Ok(mut child) = Seen::find(guest, target) else { return Ok(None) };
     if child.record.is_some() {
         // Another task was faster: it made the file, and recorded it.
-        return None;
+        return Ok(None);
     }
     let dir = parent.attr();
     let mut attr = child.attr();
@@ -263,10 +273,12 @@ pub(super) fn record(guest: &dyn Guest, plan: &Plan, parent: &Seen, target: &Tar
     acl::inherit(&mut record, parent, &mut attr, requested);
     if !attr.is_link() && child.world.native_mode(attr.mode) != child.inode.mode {
         // A file that the kernel will not change keeps the mode that it has.
-        child.set_mode(attr.mode).ok()?;
+        if child.set_mode(attr.mode).is_err() {
+            return Ok(None);
+        }
     }
-    child.save(guest, record, &attr);
-    Some(child)
+    child.save(guest, record, &attr)?;
+    Ok(Some(child))
 }
 
 #[cfg(test)]

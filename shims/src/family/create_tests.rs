@@ -122,3 +122,16 @@ fn a_device_in_a_sticky_directory_is_opened_without_creating() {
     assert_eq!(opened(flags, Ok(3)).0, Answer::Err(Errno::EACCES));
     assert_eq!(mock.submitted().len(), before);
 }
+
+#[test]
+fn a_store_without_room_fails_the_call() {
+    let mock = Rc::new(Mock::new());
+    mock.be(user(1000, 1000, &[]));
+    mock.fill_store();
+    let made = call(&mock, &["/d"], &[0o755]);
+    let kernel = |mock: &Mock, _| {
+        mock.file("/d", 0o040755);
+        Ok(0)
+    };
+    assert_eq!(run(&mock, |guest| mkdir(guest, made), kernel), Answer::Err(Errno::ENOSPC));
+}

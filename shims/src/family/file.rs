@@ -131,14 +131,11 @@ impl Seen {
 
     /// Reads what is known of a node.
     pub fn hold(guest: &dyn Guest, node: Box<dyn Node>) -> Result<Seen, Errno> {
-        let mut inode = born(node.stat()?);
+        let inode = born(node.stat()?);
         let record = match guest.store().suspect(inode.id, inode.ctime) {
             Ok(record) => Some(record),
             Err(false) => None,
-            Err(true) => {
-                inode.generation = node.generation();
-                guest.store().get(&inode)
-            }
+            Err(true) => guest.store().get(&*node, &inode),
         };
         Ok(Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) })
     }
@@ -237,8 +234,9 @@ impl Seen {
         })
     }
 
-    /// Makes `attr` and whatever else `record` holds what is known of the file from now on.
-    pub fn save(&mut self, guest: &dyn Guest, mut record: Record, attr: &Attr) {
+    /// Makes `attr` and whatever else `record` holds what is known of the file from now on. Errors are the store's: no
+    /// room, not writable; then what was known before stands.
+    pub fn save(&mut self, guest: &dyn Guest, mut record: Record, attr: &Attr) -> Result<(), Errno> {
         (record.uid, record.gid) = (attr.uid, attr.gid);
         let native = (self.inode.mode & !PERMISSIONS) | (attr.mode & PERMISSIONS);
         record.mode = if self.is_native() {
@@ -250,18 +248,20 @@ impl Seen {
         };
         let (uid, gid) = self.world.owner(self.inode.uid, self.inode.gid);
         if record == Record::owned(uid, gid) {
-            if self.record.take().is_some() {
-                guest.store().forget(&self.inode);
+            if self.record.is_some() {
+                guest.store().forget(&*self.node, &self.inode)?;
+                self.record = None;
             }
-            return;
+            return Ok(());
         }
         // A directory's mode decides what it hands on; a terminal is known by the time of its last change.
         let says_more = attr.is_dir() || self.inode.mode & S_IFMT == S_IFCHR;
         if says_more || self.record.as_ref() != Some(&record) {
             self.identify();
-            guest.store().put(&self.inode, record.clone());
+            guest.store().put(&*self.node, &self.inode, record.clone())?;
             self.record = Some(record);
         }
+        Ok(())
     }
 }
 

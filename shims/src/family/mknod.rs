@@ -48,10 +48,12 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
     let parent = target.and_then(|target| Ok((plan.parent(&*guest, &target)?, target)));
     let Ok((Some(parent), target)) = parent else { return Answer::Native };
     let placeholder = call.with(first + 1, u64::from(S_IFREG | mode & PERMISSIONS));
-    if host(&guest, Host::With(placeholder.args)).await.is_ok()
-        && let Some(child) = create::record(&*guest, &plan, &parent, &target)
-    {
-        cover(&child);
+    if host(&guest, Host::With(placeholder.args)).await.is_ok() {
+        match create::record(&*guest, &plan, &parent, &target) {
+            Ok(Some(child)) => cover(&child),
+            Ok(None) => {}
+            Err(errno) => return Answer::Err(errno),
+        }
     }
     Answer::Native
 }

@@ -14,7 +14,7 @@ use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
 use crate::guest::{Answer, Dir, Guest, Host, Node, Place};
 use crate::owner::tests_support::user;
-use crate::owner::{Attr, FileId, Inode, PERMISSIONS, Record, Store, Time, World};
+use crate::owner::{Attr, Attributes, FileId, FileSystem, Inode, PERMISSIONS, Record, Store, Time, World};
 
 /// One inode of the mock's only file system.
 #[derive(Clone)]
@@ -44,33 +44,44 @@ pub struct Mock {
 
 /// A store for a file system that never gives a number again.
 #[derive(Default)]
-struct Map(RefCell<BTreeMap<FileId, (Inode, Record)>>);
+struct Map {
+    records: RefCell<BTreeMap<FileId, (Inode, Record)>>,
+    full: Cell<bool>,
+}
 
 impl Map {
+    fn full(&self) -> Result<(), Errno> {
+        if self.full.get() { Err(Errno::ENOSPC) } else { Ok(()) }
+    }
+
     fn any(&self, test: impl Fn(&Inode, &Record) -> bool) -> bool {
-        self.0.borrow().values().any(|(inode, record)| test(inode, record))
+        self.records.borrow().values().any(|(inode, record)| test(inode, record))
     }
 }
 
 impl Store for Map {
-    fn get(&self, inode: &Inode) -> Option<Record> {
-        self.0
+    fn get(&self, _: &dyn Attributes, inode: &Inode) -> Option<Record> {
+        self.records
             .borrow()
             .get(&inode.id)
             .filter(|(was, _)| was.btime == inode.btime)
             .map(|(_, record)| record.clone())
     }
     fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {
-        Err(self.0.borrow().contains_key(&id))
+        Err(self.records.borrow().contains_key(&id))
     }
-    fn put(&self, inode: &Inode, record: Record) {
-        self.0.borrow_mut().insert(inode.id, (*inode, record));
+    fn put(&self, _: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
+        self.full()?;
+        self.records.borrow_mut().insert(inode.id, (*inode, record));
+        Ok(())
     }
-    fn forget(&self, inode: &Inode) {
-        self.0.borrow_mut().remove(&inode.id);
+    fn forget(&self, _: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
+        self.full()?;
+        self.records.borrow_mut().remove(&inode.id);
+        Ok(())
     }
-    fn unlinked(&self, inode: &Inode) {
-        self.forget(inode);
+    fn unlinked(&self, file: &dyn Attributes, inode: &Inode) {
+        let _ = self.forget(file, inode);
     }
     fn directories_pass_on(&self) -> bool {
         self.any(|inode, record| {
@@ -149,6 +160,11 @@ impl Mock {
         self.world.set(World { dac_override: false, ..self.world.get() });
     }
 
+    /// Lets the store have no room from now on.
+    pub fn fill_store(&self) {
+        self.records.full.set(true);
+    }
+
     /// Makes the file system read-only.
     pub fn read_only(&self, now: bool) {
         self.read_only.set(now);
@@ -174,19 +190,19 @@ impl Mock {
     pub fn record(&self, path: &str, change: impl FnOnce(&mut Record)) {
         let inode = self.inode(path);
         let attr = self.attr(path);
-        let mut record = self.records.get(&inode).unwrap_or(Record::owned(attr.uid, attr.gid));
+        let mut record = self.recorded(path).unwrap_or(Record::owned(attr.uid, attr.gid));
         change(&mut record);
-        self.records.put(&inode, record);
+        self.records.records.borrow_mut().insert(inode.id, (inode, record));
     }
 
     /// How many records there are.
     pub fn records(&self) -> usize {
-        self.records.0.borrow().len()
+        self.records.records.borrow().len()
     }
 
     /// What is recorded of a file.
     pub fn recorded(&self, path: &str) -> Option<Record> {
-        self.records.get(&self.inode(path))
+        self.records.get(&self.held(path).unwrap(), &self.inode(path))
     }
 
     /// The inode of a path.
@@ -202,7 +218,7 @@ impl Mock {
     /// How a file looks to the guest.
     pub fn attr(&self, path: &str) -> Attr {
         let inode = self.inode(path);
-        Attr::of(&inode, self.records.get(&inode).as_ref(), &self.world.get())
+        Attr::of(&inode, self.recorded(path).as_ref(), &self.world.get())
     }
 
     /// Virtual owner and group.
@@ -244,6 +260,11 @@ impl Mock {
         if let Some(file) = self.tree.borrow_mut().remove(path) {
             file.borrow_mut().inode.nlink -= 1;
         }
+    }
+
+    fn held(&self, path: &str) -> Result<Held, Errno> {
+        let file = self.at(path)?;
+        Ok(Held { file, read_only: self.read_only.clone(), copied_up: self.copied_up.clone() })
     }
 
     fn at(&self, path: &str) -> Result<Rc<RefCell<File>>, Errno> {
@@ -319,8 +340,7 @@ impl Guest for Mock {
         self.world.get()
     }
     fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
-        let file = self.at(&self.resolve(place)?)?;
-        Ok(Box::new(Held { file, read_only: self.read_only.clone(), copied_up: self.copied_up.clone() }))
+        Ok(Box::new(self.held(&self.resolve(place)?)?))
     }
     fn quick_stat(&self, _: &Place<'_>, _: u32) -> Option<[u8; crate::abi::STATX_SIZE]> {
         None
@@ -352,12 +372,38 @@ impl Held {
     }
 }
 
+impl Attributes for Held {
+    fn file_system(&self) -> Result<FileSystem, Errno> {
+        Ok(FileSystem { fsid: Some(1), overlay: false, full: false })
+    }
+
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
+    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
+        self.file.borrow().xattrs.get(name).cloned().ok_or(Errno::ENODATA)
+    }
+
+    fn set_xattr(&self, name: &CStr, value: &[u8], _: u32) -> Result<(), Errno> {
+        self.writable()?;
+        self.file.borrow_mut().xattrs.insert(name.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
+        self.writable()?;
+        self.file.borrow_mut().xattrs.remove(name).map(drop).ok_or(Errno::ENODATA)
+    }
+
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
+        Ok(self.file.borrow().xattrs.keys().flat_map(|name| name.to_bytes_with_nul().to_vec()).collect())
+    }
+}
+
 impl Node for Held {
     fn stat(&self) -> Result<Inode, Errno> {
         Ok(self.file.borrow().inode)
-    }
-    fn generation(&self) -> Option<u64> {
-        None
     }
     fn touch_owner(&self) -> Result<(), Errno> {
         self.writable()?;
@@ -373,21 +419,6 @@ impl Node for Held {
         let inode = &mut self.file.borrow_mut().inode;
         inode.mode = (inode.mode & !PERMISSIONS) | mode;
         Ok(())
-    }
-    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
-        self.file.borrow().xattrs.get(name).cloned().ok_or(Errno::ENODATA)
-    }
-    fn set_xattr(&self, name: &CStr, value: &[u8], _: u32) -> Result<(), Errno> {
-        self.writable()?;
-        self.file.borrow_mut().xattrs.insert(name.to_owned(), value.to_vec());
-        Ok(())
-    }
-    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
-        self.writable()?;
-        self.file.borrow_mut().xattrs.remove(name).map(drop).ok_or(Errno::ENODATA)
-    }
-    fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
-        Ok(self.file.borrow().xattrs.keys().flat_map(|name| name.to_bytes_with_nul().to_vec()).collect())
     }
     fn mount_flags(&self) -> Result<u64, Errno> {
         Ok(if self.read_only.get() { 1 } else { 0 })

@@ -55,7 +55,7 @@ async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)]) -> Answer {
     let _ = host(&guest, Host::Native).await;
     for seen in &recorded {
         if seen.node.stat().is_ok_and(|inode| inode.nlink == 0) {
-            guest.store().unlinked(&seen.inode);
+            guest.store().unlinked(&*seen.node, &seen.inode);
         }
     }
     if lifted {

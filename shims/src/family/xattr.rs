@@ -233,7 +233,7 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
     }
     seen.stir()?;
     record.xattrs.insert(name.to_bytes().into(), value.into());
-    seen.save(guest, record, &attr);
+    seen.save(guest, record, &attr)?;
     Ok(Some(0))
 }
 
@@ -325,7 +325,7 @@ fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, 
     if record.xattrs.remove(name.to_bytes()).is_some() {
         seen.stir()?;
         seen.remove_native_xattr(&name)?;
-        seen.save(guest, record, &attr);
+        seen.save(guest, record, &attr)?;
         return Ok(Some(0));
     }
     match seen.native_xattr(&name)? {

@@ -11,5 +11,5 @@ mod xattr;
 
 pub use acl::{ACL_ACCESS, ACL_DEFAULT, Acl};
 pub use attr::{Attr, CAPABILITY, PERMISSIONS, harmless_device};
-pub use store::{Device, FileId, Inode, Record, Store, Time, World};
+pub use store::{Attributes, Device, FileId, FileSystem, Inode, Record, Store, Time, World};
 pub use xattr::{XattrKind, may_set_capability, shown_capability};

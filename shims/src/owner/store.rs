@@ -1,8 +1,9 @@
 //! Inode identity, records, and the store that holds them.
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 
-use crate::abi::{Gid, Uid};
+use crate::abi::{Errno, Gid, Uid};
 
 /// A point in time as the kernel's file systems keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,28 +115,61 @@ impl World {
     }
 }
 
+/// The file system that a file is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSystem {
+    /// What stands for it across reboots (`f_fsid` of statfs(2)), where it has such a thing.
+    pub fsid: Option<u64>,
+    /// Whether it is an overlay: several of those may show one inode number for different files of one file system.
+    pub overlay: bool,
+    /// Whether there is no room left on it for those who are not privileged.
+    pub full: bool,
+}
+
+/// A file as a store sees it: what it may ask and leave there.
+pub trait Attributes {
+    /// The file system (`fstatfs`).
+    fn file_system(&self) -> Result<FileSystem, Errno>;
+
+    /// The generation of the inode, where the file system tells it (`name_to_handle_at`). Costs as much as a stat.
+    fn generation(&self) -> Option<u64>;
+
+    /// `listxattr`: the names, each with its NUL.
+    fn list_xattrs(&self) -> Result<Vec<u8>, Errno>;
+
+    /// The value of an extended attribute; ENODATA where there is none.
+    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno>;
+
+    /// `setxattr` with XATTR_CREATE, XATTR_REPLACE or 0 in `flags`.
+    fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno>;
+
+    /// `removexattr`.
+    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno>;
+}
+
 /// The owners of a run, shared by all its tasks. A store may last beyond the run; the shims do not know.
 ///
-/// A lookup takes the whole [`Inode`], so that a store can tell a reused inode number by its birth time. Where a
-/// caller has only what a stat buffer holds (no birth time), it asks [`Store::suspect`] first.
+/// A lookup takes the file and the whole [`Inode`], so that a store can tell a reused inode number by its birth time,
+/// and read what the file itself carries. Where a caller has only what a stat buffer holds (no birth time), it asks
+/// [`Store::suspect`] first.
 pub trait Store {
     /// The record of exactly this inode. A record of an earlier inode with the same number is dropped.
-    fn get(&self, inode: &Inode) -> Option<Record>;
+    fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record>;
 
     /// A record for this number, if there is one and (by `ctime`, seen unchanged since birth times were last
-    /// compared) it surely belongs to the present inode: `Ok`. `Err(true)`: there is a record, ask [`Store::get`]
-    /// with the birth time. `Err(false)`: there is none.
+    /// compared) it surely belongs to the present inode: `Ok`. `Err(true)`: there is or may be a record, ask
+    /// [`Store::get`] with the file. `Err(false)`: there is none.
     fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool>;
 
-    /// Makes `record` what is known of `inode`.
-    fn put(&self, inode: &Inode, record: Record);
+    /// Makes `record` what is known of `inode`. ENOSPC, EDQUOT, EROFS, EIO: then what was known before stands.
+    fn put(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno>;
 
-    /// Forgets what is known of `inode`: there is nothing to say of it any more.
-    fn forget(&self, inode: &Inode);
+    /// Forgets what is known of `inode`: there is nothing to say of it any more. Errors as with [`Store::put`].
+    fn forget(&self, file: &dyn Attributes, inode: &Inode) -> Result<(), Errno>;
 
     /// The last link of `inode` is gone. Forgets it if another inode could be taken for it; otherwise it may still be
     /// open, and keeps its owner.
-    fn unlinked(&self, inode: &Inode);
+    fn unlinked(&self, file: &dyn Attributes, inode: &Inode);
 
     /// Whether any directory may hand a group other than root's to files made in it (set-group-ID, gid not 0), or
     /// carries a default ACL of ours. As long as there is none, a file made by root needs no attention.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
-use remainroot_shims::owner::Inode;
+use remainroot_shims::owner::{Attributes, FileSystem, Inode};
 
 use super::resolve;
 use super::run::Run;
@@ -185,22 +185,15 @@ impl Held {
     }
 }
 
-impl Node for Held {
-    fn stat(&self) -> Result<Inode, Errno> {
-        let stat = fd::statx(self.fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, STAT_MASK).map_err(Errno::new)?;
-        Ok(fd::inode_of(&stat))
+impl Attributes for Held {
+    fn file_system(&self) -> Result<FileSystem, Errno> {
+        let found = fd::file_system(self.fd.as_fd()).map_err(Errno::new)?;
+        let overlay = found.kind == fd::OVERLAYFS_SUPER_MAGIC;
+        Ok(FileSystem { fsid: (found.id != 0).then_some(found.id), overlay, full: found.available == 0 })
     }
 
     fn generation(&self) -> Option<u64> {
         fd::generation(self.fd.as_fd())
-    }
-
-    fn touch_owner(&self) -> Result<(), Errno> {
-        fd::chown_nobody(self.fd.as_fd()).map_err(Errno::new)
-    }
-
-    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        self.by_fd_or_name(|fd| fd::fchmod(fd, mode), |name| fd::chmod(name, mode))
     }
 
     fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
@@ -215,12 +208,27 @@ impl Node for Held {
         fd::remove_xattr(&self.name()?, name).map_err(Errno::new)
     }
 
-    fn mount_flags(&self) -> Result<u64, Errno> {
-        fd::mount_flags(self.fd.as_fd()).map_err(Errno::new)
-    }
-
     fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
         fd::list_xattrs(&self.name()?).map_err(Errno::new)
+    }
+}
+
+impl Node for Held {
+    fn stat(&self) -> Result<Inode, Errno> {
+        let stat = fd::statx(self.fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, STAT_MASK).map_err(Errno::new)?;
+        Ok(fd::inode_of(&stat))
+    }
+
+    fn touch_owner(&self) -> Result<(), Errno> {
+        fd::chown_nobody(self.fd.as_fd()).map_err(Errno::new)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        self.by_fd_or_name(|fd| fd::fchmod(fd, mode), |name| fd::chmod(name, mode))
+    }
+
+    fn mount_flags(&self) -> Result<u64, Errno> {
+        fd::mount_flags(self.fd.as_fd()).map_err(Errno::new)
     }
 
     fn cover_with_device(&self, name: &CStr) -> Result<(), Errno> {
