@@ -2,6 +2,7 @@
 
 mod acl;
 mod attr;
+pub mod lists;
 pub mod mirror;
 pub mod rules;
 mod store;
