@@ -16,6 +16,7 @@ pub(super) use super::names::shown;
 use super::progress::Progress;
 use super::walk::{Found, Walk};
 use crate::sandbox::why;
+use crate::store::File;
 use crate::sys::fd;
 
 /// A tree, and whose its files are.
@@ -79,7 +80,7 @@ impl Tree<'_> {
     ) -> Result<Entry, Trouble> {
         let Found { path, fd, stat } = found;
         let inode = Inode { generation: fd::generation(fd.as_fd()), ..fd::inode_of(&stat) };
-        let record = self.store.get(&inode);
+        let record = self.store.get(&File::new(fd.as_fd()), &inode);
         let attr = Attr::of(&inode, record.as_ref(), &self.world);
         let trouble = |verb: &str, errno| {
             let why = why(Errno::from_raw(errno));

@@ -5,7 +5,7 @@
 //! the descriptors: those go through /proc/TID. A task with another root is looked up from within that root.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 use remainroot_shims::abi::Errno;
@@ -15,6 +15,7 @@ use remainroot_shims::owner::{Attributes, FileSystem, Inode};
 use super::resolve;
 use super::run::Run;
 use super::tracee::Tracee;
+use crate::store::File;
 use crate::sys::{fd, mount};
 
 /// `STATX_MNT_ID_UNIQUE`.
@@ -165,17 +166,9 @@ pub(super) fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
 }
 
 impl Held {
-    /// Makes a call with the descriptor, or, where it is an `O_PATH` one and that is refused, with a path to it.
-    fn by_fd_or_name<T>(
-        &self,
-        by_fd: impl Fn(BorrowedFd<'_>) -> fd::Result<T>,
-        by_name: impl Fn(&CStr) -> fd::Result<T>,
-    ) -> Result<T, Errno> {
-        match by_fd(self.fd.as_fd()) {
-            Err(libc::EBADF) => by_name(&self.name()?),
-            other => other,
-        }
-        .map_err(Errno::new)
+    /// The file as stores see it.
+    fn file(&self) -> File<'_> {
+        File::beside_proc(self.fd.as_fd())
     }
 
     /// A path that names the held file itself, whatever it is, to the calls that take no descriptor. Relative to
@@ -187,29 +180,27 @@ impl Held {
 
 impl Attributes for Held {
     fn file_system(&self) -> Result<FileSystem, Errno> {
-        let found = fd::file_system(self.fd.as_fd()).map_err(Errno::new)?;
-        let overlay = found.kind == fd::OVERLAYFS_SUPER_MAGIC;
-        Ok(FileSystem { fsid: (found.id != 0).then_some(found.id), overlay, full: found.available == 0 })
+        self.file().file_system()
     }
 
     fn generation(&self) -> Option<u64> {
-        fd::generation(self.fd.as_fd())
-    }
-
-    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
-        self.by_fd_or_name(|fd| fd::fxattr(fd, name), |path| fd::xattr(path, name))
-    }
-
-    fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
-        fd::set_xattr(&self.name()?, name, value, flags).map_err(Errno::new)
-    }
-
-    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
-        fd::remove_xattr(&self.name()?, name).map_err(Errno::new)
+        self.file().generation()
     }
 
     fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
-        fd::list_xattrs(&self.name()?).map_err(Errno::new)
+        self.file().list_xattrs()
+    }
+
+    fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
+        self.file().xattr(name)
+    }
+
+    fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
+        self.file().set_xattr(name, value, flags)
+    }
+
+    fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
+        self.file().remove_xattr(name)
     }
 }
 
@@ -224,7 +215,11 @@ impl Node for Held {
     }
 
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        self.by_fd_or_name(|fd| fd::fchmod(fd, mode), |name| fd::chmod(name, mode))
+        match fd::fchmod(self.fd.as_fd(), mode) {
+            Err(libc::EBADF) => fd::chmod(&self.name()?, mode),
+            other => other,
+        }
+        .map_err(Errno::new)
     }
 
     fn mount_flags(&self) -> Result<u64, Errno> {
