@@ -113,6 +113,7 @@ class Apt:
     def __init__(self, machine, options):
         self.machine, self.options = machine, options
         keep = Path(options.cache) if options.cache else machine.dir
+        keep.mkdir(parents=True, exist_ok=True)
         self.pristine = keep / f"remainroot-bench-{options.suite}.tar"
         if not self.pristine.exists():
             self.prepare()
