@@ -42,7 +42,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "main"]),
     ("serde_json", &["cli", "owners"]),
     ("tar", &["owners"]),
-    ("rusqlite", &["owners"]),
+    ("rusqlite", &["owners", "store"]),
     ("indicatif", &["owners"]),
     ("ptrace", &["sys", "arch", "engine"]),
 ];

@@ -10,6 +10,7 @@ pub mod process;
 pub mod ptrace;
 pub mod sched;
 pub mod seccomp;
+pub mod shared;
 pub mod signal;
 pub mod socket;
 pub mod stdio;
