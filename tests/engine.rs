@@ -9,20 +9,30 @@ use support::{Lab, Machine, can_compile};
 
 /// Runs a scenario under remainroot, bounded in time: a lost stop shows as exit status 124.
 fn run(lab: &Lab, machine: Machine, scenario: &str) -> Output {
-    let guest = lab.guest("engine", machine);
+    run_of("engine", lab, machine, scenario)
+}
+
+/// The same of another guest program.
+fn run_of(program: &str, lab: &Lab, machine: Machine, scenario: &str) -> Output {
+    let guest = lab.guest(program, machine);
     let mut command = lab.unprivileged("timeout");
+    command.current_dir(lab.home("home"));
     command.args(["--kill-after=5", "60"]).arg(lab.remainroot()).arg("--").arg(guest).arg(scenario);
     command.output().expect("timeout runs")
 }
 
 fn prints(scenario: &str, expected: &str) {
+    prints_of("engine", scenario, expected);
+}
+
+fn prints_of(program: &str, scenario: &str, expected: &str) {
     for machine in [Machine::X86_64, Machine::I386] {
         let name = format!("{scenario} ({machine:?})");
         if !can_compile(&name, machine) {
             continue;
         }
         let lab = Lab::new();
-        let output = run(&lab, machine, scenario);
+        let output = run_of(program, &lab, machine, scenario);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert_eq!((out.as_ref(), output.status.code()), (expected, Some(0)), "{name}: {err}");
         assert_eq!(left_behind(&lab), "", "{name} left tasks behind");
@@ -147,4 +157,49 @@ fn daemons_keep_their_tracer() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "orphaned\n");
     // The orphan lives for 0.3 s; the tracer goes with it.
     assert_eq!(left_behind(&lab), "");
+}
+
+#[test]
+fn a_task_that_drops_owns_what_it_makes() {
+    prints_of("strict", "dropped", "wrong 0\n");
+}
+
+#[test]
+fn a_program_executed_after_dropping() {
+    prints_of("strict", "executed", "wrong 0\n");
+}
+
+#[test]
+fn a_task_without_memory_for_a_filter() {
+    prints_of("strict", "no-memory", "wrong 0\n");
+}
+
+#[test]
+fn calls_that_others_are_blocked_in_go_on() {
+    prints_of("strict", "blocked", "wrong 0\n");
+}
+
+#[test]
+fn a_filter_of_the_guests_own_comes_last() {
+    prints_of("strict", "own-filter", "wrong 0\n");
+}
+
+#[test]
+fn threads_synchronize_filters_of_their_own() {
+    prints_of("strict", "synchronized", "wrong 0\n");
+}
+
+#[test]
+fn signals_while_filters_are_added() {
+    prints_of("strict", "signals", "wrong 0\n");
+}
+
+#[test]
+fn signals_end_the_calls_that_filters_broke_off() {
+    prints_of("strict", "signalled", "wrong 0\n");
+}
+
+#[test]
+fn a_storm_of_changing_circumstances() {
+    prints_of("strict", "storm", "wrong 0\n");
 }

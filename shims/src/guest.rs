@@ -193,6 +193,10 @@ pub trait Guest {
     /// unshare(2), …), so that paths must be looked up with more care from now on.
     fn root_changes(&self);
 
+    /// Tells the engine that the task is about to install a filter of its own, which will judge all calls that the
+    /// engine makes it do from then on.
+    fn filter_comes(&self) {}
+
     /// Gives a task (0: this one) the CPUs that it believes to have: an engine may have moved it for a while.
     fn own_cpus(&self, pid: i32);
 

@@ -1,6 +1,6 @@
 //! x86-64, with its i386 mode. A 64-bit tracer sees `struct user_regs_struct` for tasks of either mode.
 
-use remainroot_shims::abi::{Abi, Call};
+use remainroot_shims::abi::Abi;
 use remainroot_shims::guest::Answer;
 
 use crate::sys::ptrace::{Result, peek_user, poke_user};
@@ -55,11 +55,88 @@ pub fn change_arguments(pid: i32, abi: Abi, old: &[u64; 6], new: &[u64; 6]) -> R
     Ok(())
 }
 
-/// At an exit stop: the guest will make `call` again as soon as it runs.
-pub fn repeat_call(pid: i32, call: &Call) -> Result<()> {
+/// At an entry stop: another call will be made, with the arguments that are in the registers then.
+pub fn replace_call(pid: i32, nr: u32) -> Result<()> {
+    poke_user(pid, ORIG_RAX, nr.into())
+}
+
+/// Outside of a system-call stop: which call the task is on its way out of, and its result so far (negative errno
+/// included). `None` if it is not in one.
+pub fn ending_call(pid: i32) -> Result<Option<(u32, i64)>> {
+    match u32::try_from(peek_user(pid, ORIG_RAX)?) {
+        Ok(nr) => Ok(Some((nr, peek_user(pid, RAX)? as i64))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// On the way out of call `nr`: the guest will make it again as soon as it runs. Its arguments are in place.
+pub fn make_again(pid: i32, nr: u32) -> Result<()> {
     let ip = peek_user(pid, RIP)?;
     poke_user(pid, RIP, ip.wrapping_sub(SYSCALL_INSN))?;
-    poke_user(pid, RAX, call.nr.into())
+    poke_user(pid, RAX, nr.into())
+}
+
+/// The task is on its way out of call `nr` with `result`, even if it was set back already to make the call again, by
+/// [`make_again`] or by the kernel. The result may be one of those that the kernel acts upon when it delivers a signal.
+pub fn end_call(pid: i32, nr: u32, result: i64) -> Result<()> {
+    if peek_user(pid, RAX)? as i64 == result {
+        return Ok(());
+    }
+    let ip = peek_user(pid, RIP)?;
+    poke_user(pid, RIP, ip.wrapping_add(SYSCALL_INSN))?;
+    poke_user(pid, ORIG_RAX, nr.into())?;
+    poke_user(pid, RAX, result as u64)
+}
+
+/// Whether `nr`, which the task is on its way out of, is close(2), in the ABI that it is in by its mode. (A call by
+/// `int 0x80` in 64-bit mode cannot be told from one by `syscall` here.)
+pub fn is_close(pid: i32, nr: u32) -> Result<bool> {
+    let abi = if is_64_bit(pid)? { Abi::X86_64 } else { Abi::I386 };
+    Ok(match abi {
+        Abi::X86_64 => nr == syscalls::x86_64::Sysno::close as u32,
+        Abi::I386 => nr == syscalls::x86::Sysno::close as u32,
+    })
+}
+
+/// Bytes set aside for a [`filter_pointer`].
+pub const FILTER_POINTER_SIZE: usize = 16;
+
+/// Length and address of a filter's instructions, as `struct sock_fprog` of an ABI (its first bytes are used).
+pub fn filter_pointer(abi: Abi, length: u16, at: u64) -> [u8; FILTER_POINTER_SIZE] {
+    let mut bytes = [0; FILTER_POINTER_SIZE];
+    bytes[..2].copy_from_slice(&length.to_ne_bytes());
+    match abi {
+        Abi::X86_64 => bytes[8..].copy_from_slice(&at.to_ne_bytes()),
+        Abi::I386 => bytes[4..8].copy_from_slice(&(at as u32).to_ne_bytes()),
+    }
+    bytes
+}
+
+/// Numbers of the calls that bring a filter into a task.
+pub struct FilterCalls {
+    /// mmap, with the six arguments in registers.
+    pub map: u32,
+    /// seccomp.
+    pub seccomp: u32,
+    /// munmap.
+    pub unmap: u32,
+}
+
+/// Those of an ABI.
+pub fn filter_calls(abi: Abi) -> FilterCalls {
+    use syscalls::{x86, x86_64};
+    match abi {
+        Abi::X86_64 => FilterCalls {
+            map: x86_64::Sysno::mmap as u32,
+            seccomp: x86_64::Sysno::seccomp as u32,
+            unmap: x86_64::Sysno::munmap as u32,
+        },
+        Abi::I386 => FilterCalls {
+            map: x86::Sysno::mmap2 as u32,
+            seccomp: x86::Sysno::seccomp as u32,
+            unmap: x86::Sysno::munmap as u32,
+        },
+    }
 }
 
 /// The stack pointer.

@@ -34,6 +34,20 @@ pub struct Insn {
     pub k: u32,
 }
 
+/// Bytes in `struct sock_filter`.
+pub const INSN_SIZE: usize = 8;
+
+impl Insn {
+    /// As `struct sock_filter`.
+    pub fn to_bytes(self) -> [u8; INSN_SIZE] {
+        let mut bytes = [0; INSN_SIZE];
+        bytes[..2].copy_from_slice(&self.code.to_ne_bytes());
+        (bytes[2], bytes[3]) = (self.jt, self.jf);
+        bytes[4..].copy_from_slice(&self.k.to_ne_bytes());
+        bytes
+    }
+}
+
 /// A = 32 bits at offset `k` of `struct seccomp_data` (`BPF_LD | BPF_W | BPF_ABS`).
 const LOAD: u16 = 0x20;
 /// Skip `k` instructions (`BPF_JMP | BPF_JA`): the only jump with a wide offset.

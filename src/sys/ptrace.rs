@@ -34,7 +34,14 @@ pub enum SyscallStop {
     /// Not a system-call stop.
     None,
     /// Syscall-enter-stop.
-    Entry,
+    Entry {
+        /// `AUDIT_ARCH_*`.
+        arch: u32,
+        /// Call number.
+        nr: u64,
+        /// Arguments.
+        args: [u64; 6],
+    },
     /// Syscall-exit-stop with the value of the return register (negative errno included).
     Exit(i64),
     /// Stopped by a filter's `SECCOMP_RET_TRACE`.
@@ -85,6 +92,11 @@ pub fn resume(pid: i32, how: Resume, signal: i32) -> Result<()> {
         Resume::Listen => libc::PTRACE_LISTEN,
     };
     call(request, pid, 0, signal as usize).map(drop)
+}
+
+/// `PTRACE_INTERRUPT`: the task will report a [`Stop::Event`] before it runs any code of its own again.
+pub fn interrupt(pid: i32) -> Result<()> {
+    call(libc::PTRACE_INTERRUPT, pid, 0, 0).map(drop)
 }
 
 /// `PTRACE_GETEVENTMSG`: the new task of a fork event, the former tid of an exec event.
@@ -148,9 +160,13 @@ pub fn syscall_info(pid: i32) -> Result<SyscallStop> {
     let mut info: libc::ptrace_syscall_info = unsafe { std::mem::zeroed() };
     call(libc::PTRACE_GET_SYSCALL_INFO, pid, size_of_val(&info), &raw mut info as usize)?;
     Ok(match info.op {
-        libc::PTRACE_SYSCALL_INFO_ENTRY => SyscallStop::Entry,
-        libc::PTRACE_SYSCALL_INFO_EXIT => {
+        libc::PTRACE_SYSCALL_INFO_ENTRY => {
             // SAFETY: `op` says which member the kernel filled in.
+            let entry = unsafe { info.u.entry };
+            SyscallStop::Entry { arch: info.arch, nr: entry.nr, args: entry.args }
+        }
+        libc::PTRACE_SYSCALL_INFO_EXIT => {
+            // SAFETY: as above.
             SyscallStop::Exit(unsafe { info.u.exit.sval })
         }
         libc::PTRACE_SYSCALL_INFO_SECCOMP => {

@@ -39,6 +39,11 @@ impl<T> Tasks<T> {
         self.slots.get_mut(*self.by_tid.get(&tid)?)
     }
 
+    /// All tasks, in no order, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().map(|(_, task)| task)
+    }
+
     /// All tasks, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().map(|(_, task)| task)

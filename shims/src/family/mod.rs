@@ -18,6 +18,7 @@ pub mod mount;
 pub mod prctl;
 pub mod process;
 pub mod sched;
+pub mod seccomp;
 pub mod stat;
 pub mod uid;
 pub mod unlink;

@@ -4,16 +4,16 @@ use linux_raw_sys::prctl::{
     PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, PR_CAP_AMBIENT_IS_SET, PR_CAP_AMBIENT_LOWER,
     PR_CAP_AMBIENT_RAISE, PR_CAPBSET_DROP, PR_CAPBSET_READ, PR_GET_DUMPABLE, PR_GET_KEEPCAPS,
     PR_GET_NO_NEW_PRIVS, PR_GET_SECUREBITS, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS,
-    PR_SET_SECUREBITS,
+    PR_SET_SECCOMP, PR_SET_SECUREBITS,
 };
 
 use crate::abi::{Call, Errno};
 use crate::cred::SecureBits;
 use crate::guest::{Answer, Guest};
 
-use super::{SUID_DUMP_DISABLE, SUID_DUMP_USER, change};
+use super::{SUID_DUMP_DISABLE, SUID_DUMP_USER, change, seccomp};
 
-/// The operations that [`prctl`] answers; the kernel answers all others.
+/// The operations that concern us; the kernel answers all others.
 pub const OPERATIONS: &[u32] = &[
     PR_GET_DUMPABLE,
     PR_SET_DUMPABLE,
@@ -26,9 +26,10 @@ pub const OPERATIONS: &[u32] = &[
     PR_SET_NO_NEW_PRIVS,
     PR_GET_NO_NEW_PRIVS,
     PR_CAP_AMBIENT,
+    PR_SET_SECCOMP,
 ];
 
-/// prctl(2), for the operations on credentials.
+/// prctl(2), for [`OPERATIONS`].
 pub fn prctl(guest: &dyn Guest, call: &Call) -> Answer {
     let arg = call.word(1);
     match call.uint(0) {
@@ -45,6 +46,7 @@ pub fn prctl(guest: &dyn Guest, call: &Call) -> Answer {
         PR_GET_NO_NEW_PRIVS => yes_or_no(Ok(guest.cred().no_new_privs)),
         PR_SET_NO_NEW_PRIVS if call.args[1..5] != [1, 0, 0, 0] => Answer::Err(Errno::EINVAL),
         PR_SET_NO_NEW_PRIVS => set_no_new_privs(guest),
+        PR_SET_SECCOMP => seccomp::prctl(guest, call),
         _ => Answer::Native,
     }
 }
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn every_operation_that_stops_is_answered() {
         let guest = Fake::root(Abi::X86_64);
-        for operation in OPERATIONS {
+        for operation in OPERATIONS.iter().filter(|operation| **operation != PR_SET_SECCOMP) {
             assert_ne!(op(&guest, *operation, &[9, 9, 9, 9]), Answer::Native, "{operation}");
         }
     }

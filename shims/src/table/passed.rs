@@ -81,7 +81,6 @@ passed! {
         both [kill tkill tgkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal];
     "a guest is traced already: strace and gdb get EPERM for it": both [ptrace];
     "among tasks of one real user, whatever their virtual ids": both [kcmp pidfd_getfd];
-    "a call that a supervisor of the guest's own answers (SECCOMP_RET_USER_NOTIF) has no shim": both [seccomp];
     "security modules judge the real ids": both [
         landlock_create_ruleset landlock_add_rule landlock_restrict_self
         lsm_get_self_attr lsm_set_self_attr lsm_list_modules

@@ -1,5 +1,6 @@
 //! Serving calls: from the filter's stop to the answer.
 
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use remainroot_shims::abi::{Abi, Call, Errno};
@@ -9,13 +10,14 @@ use remainroot_shims::table::{self, Shim};
 use super::Engine;
 use super::run::Phase;
 use super::stop::Stopped;
+use super::tracee::Tracee;
 use crate::arch;
 use crate::bpf;
 use crate::sys::ptrace::{self, Lost, Resume, SyscallStop};
 
 /// `ERESTARTSYS` … `ERESTART_RESTARTBLOCK` of `include/linux/errno.h`: the kernel will make the call again, or turn
 /// this into EINTR, when it delivers a signal. A guest never sees them.
-const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
+pub(super) const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
 
 /// ENOSYS in a return register.
 const NO_SUCH_CALL: u64 = -(libc::ENOSYS as i64) as u64;
@@ -39,32 +41,55 @@ impl Engine {
                     slot.phase = Phase::Calling { shim, args };
                     None
                 }
+                adding @ Phase::Adding(_) => {
+                    slot.phase = adding;
+                    None
+                }
             },
             None => None,
         };
         let Some(tracee) = tracee else { return stopped.resume(Resume::Syscall, 0) };
         let SyscallStop::Seccomp { arch, nr, args, data } = stopped.syscall()? else {
-            return stopped.resume(Resume::Cont, 0);
+            return self.go_on(stopped, 0);
         };
         let abi = Abi::from_audit_arch(arch).filter(|_| data != u32::from(bpf::UNKNOWN_ABI));
         let Some(abi) = abi else { return self.refuse_abi(stopped) };
         let entry = table::ROWS.get(data as usize).and_then(|row| row.entry(abi));
         let shim = entry.filter(|entry| u64::from(entry.nr) == nr).map(|entry| entry.shim);
         let call = Call { abi, nr: nr as u32, args };
+        match shim {
+            Some(shim) => self.serve(stopped, tracee, call, shim),
+            None => self.refuse(stopped),
+        }
+    }
+
+    /// Answers a call at whose entry the guest stands.
+    pub(super) fn serve(
+        &mut self,
+        stopped: Stopped,
+        tracee: Rc<Tracee>,
+        call: Call,
+        shim: Shim,
+    ) -> Result<(), Lost> {
         tracee.enter(call);
         match shim {
-            Some(Shim::Entry(shim)) => {
+            Shim::Entry(shim) => {
                 let answer = shim(&*tracee, &call);
                 self.answer(stopped, At::Entry, answer)
             }
-            Some(Shim::Coroutine(shim)) => {
+            Shim::Coroutine(shim) => {
                 let shim = shim(tracee, call);
                 self.step(stopped, At::Entry, shim)
             }
-            // The data is not our filter's: one of the guest's own returned RET_TRACE. Natively nobody would listen to
-            // it, and the call would fail (`__seccomp_filter`).
-            Some(Shim::Kernel | Shim::Refuse(_)) | None => stopped.resume_answered(NO_SUCH_CALL),
+            Shim::Kernel | Shim::Refuse(_) => self.refuse(stopped),
         }
+    }
+
+    /// A stop that no filter of ours asks for: one of the guest's own returned RET_TRACE. Natively nobody would listen
+    /// to it, and the call would fail (`__seccomp_filter`).
+    fn refuse(&mut self, stopped: Stopped) -> Result<(), Lost> {
+        stopped.answer(NO_SUCH_CALL)?;
+        self.go_on(stopped, 0)
     }
 
     /// Syscall-enter-stop or syscall-exit-stop.
@@ -73,8 +98,10 @@ impl Engine {
             Some(slot) => std::mem::replace(&mut slot.phase, Phase::Free),
             None => Phase::Free,
         };
-        let (Phase::Calling { shim, args } | Phase::Repeating { shim, args }) = phase else {
-            return stopped.resume(Resume::Cont, 0);
+        let (shim, args) = match phase {
+            Phase::Calling { shim, args } | Phase::Repeating { shim, args } => (shim, args),
+            Phase::Adding(addition) => return self.on_adding(stopped, addition),
+            Phase::Free => return self.on_free_call(stopped),
         };
         let result = match stopped.syscall()? {
             SyscallStop::Exit(result) => result,
@@ -84,7 +111,7 @@ impl Engine {
             }
         };
         let Some(tracee) = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone()) else {
-            return stopped.resume(Resume::Cont, 0);
+            return self.go_on(stopped, 0);
         };
         let call = tracee.call();
         stopped.change_arguments(&call, &args, &call.args)?;
@@ -92,7 +119,7 @@ impl Engine {
             // The call will be made again from the start, or end with EINTR: either way this attempt is over.
             drop(shim);
             self.deliver_held(&stopped);
-            return stopped.resume(Resume::Cont, 0);
+            return self.go_on(stopped, 0);
         }
         let errno = i32::try_from(-result).ok().filter(|errno| (1..4096).contains(errno));
         tracee.reply(errno.map_or(Ok(result as u64), |errno| Err(Errno::new(errno))));
@@ -108,6 +135,7 @@ impl Engine {
     }
 
     fn call_host(&mut self, stopped: Stopped, at: At, shim: Coroutine) -> Result<(), Lost> {
+        self.note_needs(stopped.tid());
         let tracee = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone());
         let Some((tracee, request)) =
             tracee.and_then(|tracee| Some((tracee.clone(), tracee.take_request()?)))
@@ -124,7 +152,7 @@ impl Engine {
         let phase = match at {
             At::Entry => Phase::Calling { shim, args },
             At::Exit(_) => {
-                arch::repeat_call(stopped.tid(), &call)?;
+                arch::make_again(stopped.tid(), call.nr)?;
                 Phase::Repeating { shim, args }
             }
         };
@@ -134,28 +162,39 @@ impl Engine {
 
     /// The end of a shim.
     fn answer(&mut self, stopped: Stopped, at: At, answer: Answer) -> Result<(), Lost> {
+        self.note_needs(stopped.tid());
         let value = arch::return_value(answer);
         match (at, value) {
-            (At::Entry, None) => stopped.resume(Resume::Cont, 0),
-            (At::Entry, Some(value)) => stopped.resume_answered(value),
+            (At::Entry, None) => match self.call_of(&stopped) {
+                Some(call) => self.let_through(stopped, call),
+                None => self.go_on(stopped, 0),
+            },
+            (At::Entry, Some(value)) => {
+                stopped.answer(value)?;
+                self.go_on(stopped, 0)
+            }
             (At::Exit(result), value) => {
                 if let Some(value) = value.filter(|value| *value != result as u64) {
                     arch::set_result(stopped.tid(), value)?;
                 }
                 self.deliver_held(&stopped);
-                stopped.resume(Resume::Cont, 0)
+                self.go_on(stopped, 0)
             }
         }
     }
 
-    fn set_phase(&self, stopped: &Stopped, phase: Phase) {
+    fn call_of(&self, stopped: &Stopped) -> Option<Call> {
+        self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.call())
+    }
+
+    pub(super) fn set_phase(&self, stopped: &Stopped, phase: Phase) {
         if let Some(slot) = self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
             slot.phase = phase;
         }
     }
 
     /// Sends the signals again that came between two host calls.
-    fn deliver_held(&self, stopped: &Stopped) {
+    pub(super) fn deliver_held(&self, stopped: &Stopped) {
         let (held, process) = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
             Some(slot) if !slot.held.is_empty() => (std::mem::take(&mut slot.held), slot.tracee.process()),
             _ => return,
@@ -174,6 +213,7 @@ impl Engine {
                 stopped.tid()
             );
         }
-        stopped.resume_answered(NO_SUCH_CALL)
+        stopped.answer(NO_SUCH_CALL)?;
+        self.go_on(stopped, 0)
     }
 }

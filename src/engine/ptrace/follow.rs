@@ -9,6 +9,7 @@ use remainroot_shims::guest::Guest;
 use super::files::{is_dead, process_of, status_number};
 use super::run::Slot;
 use super::stop::Stopped;
+use super::strict::Filters;
 use super::tracee::Tracee;
 use super::{Engine, PATIENCE, Parked, auxv};
 use crate::arch;
@@ -26,18 +27,22 @@ impl Engine {
             && self.run.tasks.borrow().get(child).is_none()
             && (self.parked.contains_key(&child) || ptrace::is_tracee(child))
         {
-            self.adopt(&parent, child, own_process);
+            let filters = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.filters.inherited());
+            self.adopt(&parent, child, own_process, filters);
         }
         self.go_on(stopped, 0)
     }
 
     /// Gives a new task its slot, and lets it go on if it waits for that.
-    fn adopt(&mut self, parent: &Tracee, child: i32, own_process: bool) {
+    ///
+    /// `filters` are those that its parent had when it made it, where the parent itself has said so.
+    fn adopt(&mut self, parent: &Tracee, child: i32, own_process: bool, filters: Option<Filters>) {
         let tracee = if own_process { parent.forked(child) } else { parent.heir(child) };
         {
+            let filters = filters.unwrap_or_else(|| Filters::of_stranger(&self.run, child));
             let mut tasks = self.run.tasks.borrow_mut();
             let pin = tasks.get(parent.tid()).map(|parent| self.run.pins.borrow_mut().inherited(&parent.pin));
-            tasks.insert(child, Slot { pin: pin.unwrap_or_default(), ..Slot::new(tracee) });
+            tasks.insert(child, Slot { pin: pin.unwrap_or_default(), ..Slot::new(tracee, filters) });
         }
         if let Some(parked) = self.parked.remove(&child) {
             // A thread that is born into a group stop stays in it. Gone already: its end will be reported.
@@ -66,7 +71,7 @@ impl Engine {
         // Its parent has ended: as it seems without our having heard of it, or else as the last that we heard of.
         let heir = self.unreported().or_else(|| self.last.clone()).or(anyone);
         if let Some(heir) = heir {
-            self.adopt(&heir, tid, tgid == tid);
+            self.adopt(&heir, tid, tgid == tid, None);
             if is_alone {
                 // The front was told that nobody is left, and waits for us.
                 self.stay_behind();
@@ -82,7 +87,7 @@ impl Engine {
         let children: Vec<_> = self.parked.iter().filter(waits).map(|(tid, it)| (*tid, it.parent)).collect();
         for (tid, parent) in children {
             if let Some(heir) = self.survivor_of(parent).or_else(|| self.last.clone()) {
-                self.adopt(&heir, tid, process_of(&self.run, tid) == tid);
+                self.adopt(&heir, tid, process_of(&self.run, tid) == tid, None);
             }
         }
     }
@@ -99,7 +104,7 @@ impl Engine {
         let waits = |(_, parked): &(&i32, &Parked)| parked.parent == parent.process();
         let children: Vec<i32> = self.parked.iter().filter(waits).map(|(tid, _)| *tid).collect();
         for child in children {
-            self.adopt(parent, child, true);
+            self.adopt(parent, child, true, None);
         }
     }
 
@@ -137,7 +142,10 @@ impl Engine {
             if let Some(leader) = tasks.remove(tid) {
                 self.run.pins.borrow_mut().ended(&leader.pin);
             }
-            tasks.insert(tid, Slot { held: slot.held, pin: slot.pin, ..Slot::new(tracee.clone()) });
+            tasks.insert(
+                tid,
+                Slot { held: slot.held, pin: slot.pin, ..Slot::new(tracee.clone(), slot.filters) },
+            );
             tracee
         };
         if tid == self.main {

@@ -10,6 +10,7 @@ mod resolve;
 mod run;
 mod start;
 mod stop;
+mod strict;
 mod tracee;
 
 use std::collections::BTreeMap;
@@ -21,12 +22,14 @@ use self::pin::Pins;
 use self::run::{Phase, Run, Slot};
 use self::start::{NotStarted, Started};
 use self::stop::Stopped;
+use self::strict::Filters;
 use self::tracee::Tracee;
 use super::{End, EngineError, Event, Launch};
 use crate::store::Memory;
 use crate::sys::ptrace::{Lost, Resume, Status, Stop, Wait};
 use crate::sys::{process, ptrace, sched, signal, socket, stdio};
 use remainroot_shims::guest::Guest;
+use remainroot_shims::table::Needs;
 
 /// The tracer's whole life: starts the guest, serves its calls, and returns when the last task is gone.
 ///
@@ -37,12 +40,14 @@ pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
         tell(&front, Event::Failed(error));
         error
     };
-    let started = start::start(launch).map_err(tell_failure)?;
+    let store = Box::new(Memory::default());
+    let needs = Needs::of_world(&launch.world) | Needs::of_store(&*store) | Needs::of_task(&launch.cred);
+    let started = start::start(launch, needs).map_err(tell_failure)?;
     leave_the_terminal();
-    let run = Run::new(launch.world, Box::new(Memory::default())).map_err(tell_failure)?;
+    let run = Run::new(launch.world, store, needs).map_err(tell_failure)?;
     let main = started.pid;
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
-    run.tasks.borrow_mut().insert(main, Slot::new(first));
+    run.tasks.borrow_mut().insert(main, Slot::new(first, Filters::first(needs)));
     tell(&front, Event::Started(main));
     Engine { run, main, started: Some(started), front, parked: BTreeMap::new(), last: None }.run();
     Ok(())
@@ -156,23 +161,25 @@ impl Engine {
 
     /// Resumes a task as befits what it is about.
     fn go_on(&self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
-        let how = match self.run.tasks.borrow().get(stopped.tid()).map(|slot| &slot.phase) {
-            None | Some(Phase::Free) => Resume::Cont,
-            Some(Phase::Calling { .. } | Phase::Repeating { .. }) => Resume::Syscall,
+        let is_free = match self.run.tasks.borrow().get(stopped.tid()).map(|slot| &slot.phase) {
+            None | Some(Phase::Free) => true,
+            Some(Phase::Calling { .. } | Phase::Repeating { .. } | Phase::Adding(_)) => false,
         };
+        let how = if is_free { self.freely(stopped.tid()) } else { Resume::Syscall };
         stopped.resume(how, signal)
     }
 
-    /// Signal-delivery-stop: the guest gets its signal, unless it is between two host calls of one shim.
+    /// Signal-delivery-stop: the guest gets its signal, unless it is between two calls that it makes for us.
     fn on_signal(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
         let held = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
-            Some(slot) if matches!(slot.phase, Phase::Repeating { .. }) => {
+            Some(slot) if matches!(slot.phase, Phase::Repeating { .. } | Phase::Adding(_)) => {
                 slot.held.push(ptrace::signal_info(stopped.tid())?);
                 true
             }
             _ => false,
         };
         if !held {
+            self.note_signal(&stopped)?;
             self.tell_of_signal(stopped.tid(), signal)?;
         }
         self.go_on(stopped, if held { 0 } else { signal })
@@ -220,6 +227,7 @@ impl Engine {
             tell(&self.front, Event::Continued);
             self.wake_front();
         }
+        self.note_interruption(&stopped)?;
         self.go_on(stopped, 0)
     }
 

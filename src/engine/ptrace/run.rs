@@ -8,11 +8,15 @@ use std::rc::Rc;
 use ahash::AHashMap;
 use remainroot_shims::guest::Coroutine;
 use remainroot_shims::owner::{Store, World};
+use remainroot_shims::table::Needs;
 
+use super::files::status_number;
 use super::pin::{Pin, Pins};
+use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
+use crate::bpf::Scope;
 use crate::engine::EngineError;
-use crate::sys::fd;
+use crate::sys::{fd, process};
 use crate::task::Tasks;
 
 /// What a task is about, between two stops.
@@ -34,6 +38,8 @@ pub(super) enum Phase {
         /// The arguments in the registers.
         args: [u64; 6],
     },
+    /// It makes calls by which it gets a filter, before one of its own.
+    Adding(Box<Addition>),
 }
 
 /// One task's slot.
@@ -46,14 +52,17 @@ pub(super) struct Slot {
     pub held: Vec<libc::siginfo_t>,
     /// How often it stops, and whether it is held beside the tracer for that.
     pub pin: Pin,
+    /// Its filters.
+    pub filters: Filters,
     /// In a group stop, under `PTRACE_LISTEN`.
     pub listening: bool,
 }
 
 impl Slot {
     /// For a task that is about to run.
-    pub fn new(tracee: Rc<Tracee>) -> Slot {
-        Slot { tracee, phase: Phase::Free, held: Vec::new(), pin: Pin::default(), listening: false }
+    pub fn new(tracee: Rc<Tracee>, filters: Filters) -> Slot {
+        let pin = Pin::default();
+        Slot { tracee, phase: Phase::Free, held: Vec::new(), pin, filters, listening: false }
     }
 }
 
@@ -65,6 +74,14 @@ pub(super) struct Run {
     pub store: Box<dyn Store>,
     /// How native ids read.
     pub world: World,
+    /// The circumstances that all tasks live under by now, whoever they are.
+    pub needs: Cell<Needs>,
+    /// Those that the first filter, which all tasks have, cares for.
+    pub first: Needs,
+    /// How many filters a task has that has only that one; `None` if the kernel does not tell.
+    pub filters_at_start: Option<i32>,
+    /// Programs that were needed so far.
+    pub programs: RefCell<AHashMap<Scope, Rc<[u8]>>>,
     /// Which tasks are held beside the tracer.
     pub pins: RefCell<Pins>,
     /// /proc of the tracer's pid namespace, which is also its working directory: `PID/fd/N` is a relative path for
@@ -114,12 +131,16 @@ impl Run {
     }
 
     /// Opens /proc and makes it the working directory.
-    pub fn new(world: World, store: Box<dyn Store>) -> Result<Rc<Run>, EngineError> {
+    pub fn new(world: World, store: Box<dyn Store>, first: Needs) -> Result<Rc<Run>, EngineError> {
         let open = |path| fd::open_path(libc::AT_FDCWD, path, libc::O_DIRECTORY).map_err(EngineError::Proc);
         let (proc, root) = (open(c"/proc")?, open(c"/")?);
         fd::change_dir(proc.as_fd()).map_err(EngineError::Proc)?;
-        Ok(Rc::new(Run {
+        let mut run = Run {
             tasks: RefCell::default(),
+            needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store)),
+            first,
+            filters_at_start: None,
+            programs: RefCell::default(),
             store,
             world,
             pins: RefCell::new(Pins::new()),
@@ -130,6 +151,8 @@ impl Run {
             covers: RefCell::default(),
             local: RefCell::default(),
             unknown_abi_told: Cell::new(false),
-        }))
+        };
+        run.filters_at_start = status_number(&run, process::id(), strict::COUNT).map(|ours| ours + 1);
+        Ok(Rc::new(run))
     }
 }

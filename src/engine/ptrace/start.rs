@@ -35,9 +35,10 @@ fn pipe_error(error: std::io::Error) -> EngineError {
     EngineError::Pipe(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
-/// Forks the guest, seizes it, and lets it go on to install the filter and execute its program.
-pub(super) fn start(launch: &Launch) -> Result<Started, EngineError> {
-    let program = filter();
+/// Forks the guest, seizes it, and lets it go on to install the filter, which cares for `needs`, and execute its
+/// program.
+pub(super) fn start(launch: &Launch, needs: Needs) -> Result<Started, EngineError> {
+    let program = filter(needs);
     let (failure, say) = std::io::pipe().map_err(pipe_error)?;
     let (wait, mut go) = std::io::pipe().map_err(pipe_error)?;
     let pid = match process::fork().map_err(EngineError::Fork)? {
@@ -59,8 +60,8 @@ pub(super) fn start(launch: &Launch) -> Result<Started, EngineError> {
     Ok(Started { pid, failure })
 }
 
-fn filter() -> Vec<seccomp::Insn> {
-    bpf::program(&table::ROWS, bpf::Scope::first(Needs::all()))
+fn filter(needs: Needs) -> Vec<seccomp::Insn> {
+    bpf::program(&table::ROWS, bpf::Scope::first(needs))
         .into_iter()
         .map(|insn| seccomp::Insn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
         .collect()

@@ -28,10 +28,9 @@ impl Stopped {
         ptrace::resume(self.tid, how, signal)
     }
 
-    /// Lets it go on with its call skipped and answered with `value`.
-    pub fn resume_answered(self, value: u64) -> Result<()> {
-        arch::skip_call(self.tid, value)?;
-        self.resume(Resume::Cont, 0)
+    /// At the entry of a call: it is skipped, and answered with `value`.
+    pub fn answer(&self, value: u64) -> Result<()> {
+        arch::skip_call(self.tid, value)
     }
 
     /// Leaves it stopped, for [`Stopped::new`] to be made again from its tid: a child that cannot be told yet whose

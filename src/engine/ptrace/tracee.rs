@@ -9,6 +9,7 @@ use remainroot_shims::abi::{Abi, Call, Errno, STATX_SIZE};
 use remainroot_shims::cred::Cred;
 use remainroot_shims::guest::{Guest, Host, Node, Place};
 use remainroot_shims::owner::{Store, World};
+use remainroot_shims::table::Needs;
 
 use super::run::Run;
 use super::{files, quick};
@@ -34,6 +35,8 @@ pub(super) struct Tracee {
     /// Whether the task may see another root directory or other mounts than the tracer. Shared by tasks that may
     /// share a root (`CLONE_FS`), copied by fork. True where unsure: it only costs time.
     foreign_root: Rc<Cell<bool>>,
+    /// Whether it has asked for a filter of its own, before which it must have all of ours.
+    expects_filter: Cell<bool>,
     /// What prctl(PR_GET_DUMPABLE) says. Shared by threads.
     dumpable: Rc<Cell<u8>>,
     /// For borrowing its descriptors; made when first needed, `None` where it cannot be had.
@@ -57,6 +60,7 @@ impl Tracee {
             cred: RefCell::new(Rc::new(cred)),
             mail: Cell::new(Mail::Empty),
             foreign_root: Rc::default(),
+            expects_filter: Cell::new(false),
             dumpable: Rc::new(Cell::new(1)),
             handle: OnceCell::new(),
         })
@@ -89,6 +93,7 @@ impl Tracee {
             cred: RefCell::new(self.cred.borrow().clone()),
             mail: Cell::new(Mail::Empty),
             foreign_root,
+            expects_filter: Cell::new(false),
             dumpable,
             handle: OnceCell::new(),
         })
@@ -124,6 +129,11 @@ impl Tracee {
     /// Whether paths must be looked up in the task's own root.
     pub fn has_foreign_root(&self) -> bool {
         self.foreign_root.get()
+    }
+
+    /// The circumstances that it lives under by itself.
+    pub fn needs(&self) -> Needs {
+        if self.expects_filter.get() { Needs::all() } else { Needs::of_task(&self.cred.borrow()) }
     }
 
     /// One of its descriptors, as one of ours. `None` where the kernel does not lend them: an old one, or a container's
@@ -241,6 +251,10 @@ impl Guest for Tracee {
 
     fn root_changes(&self) {
         self.foreign_root.set(true);
+    }
+
+    fn filter_comes(&self) {
+        self.expects_filter.set(true);
     }
 
     fn own_cpus(&self, pid: i32) {
