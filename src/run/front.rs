@@ -29,17 +29,7 @@ pub fn main(tracer: i32, events: OwnedFd, command: &OsStr) -> i32 {
             return OUR_FAILURE;
         }
     };
-    let mut front = Front {
-        tracer,
-        tracer_end: None,
-        events,
-        signals,
-        guest: None,
-        stopped: false,
-        told_to_go_on: false,
-        early: Vec::new(),
-        doubles: Doubles::default(),
-    };
+    let mut front = Front::new(tracer, events, signals);
     match front.wait_for_end(command) {
         Outcome::Ended(End::Code(code)) => code,
         Outcome::Ended(End::Signal(signal)) => signal::die_of(signal),
@@ -80,6 +70,20 @@ struct Front {
 }
 
 impl Front {
+    fn new(tracer: i32, events: OwnedFd, signals: OwnedFd) -> Front {
+        Front {
+            tracer,
+            tracer_end: None,
+            events,
+            signals,
+            guest: None,
+            stopped: false,
+            told_to_go_on: false,
+            early: Vec::new(),
+            doubles: Doubles::default(),
+        }
+    }
+
     fn wait_for_end(&mut self, command: &OsStr) -> Outcome {
         loop {
             let mut fds = [
@@ -132,11 +136,13 @@ impl Front {
                 return Some(Outcome::Ended(end));
             }
             Event::ExecFailed(errno) => {
+                self.see_tracer_off();
                 let (status, trouble) = explain::exec(command, errno);
                 tell!("{trouble}");
                 return Some(Outcome::Failed(status));
             }
             Event::Failed(error) => {
+                self.see_tracer_off();
                 tell!("{}", explain::engine(error));
                 return Some(Outcome::Failed(OUR_FAILURE));
             }
@@ -240,7 +246,7 @@ impl Front {
             let ours = |pid: i32| pid != 0 && (pid == tracer || tracer_of(pid) == tracer);
             match verdict(&info, session_leader, self.guest.is_some(), ours) {
                 Verdict::Drop => {}
-                Verdict::Reap => self.reap(),
+                Verdict::Reap => drop(self.reap()),
                 Verdict::Forward => {
                     let signal = info.ssi_signo as i32;
                     if signal == libc::SIGCONT {
@@ -281,48 +287,65 @@ impl Front {
         }
     }
 
-    /// Reaps whatever has ended: the tracer, and as PID 1 every orphan of the pid namespace.
-    fn reap(&mut self) {
+    /// Reaps whatever has ended: the tracer, and as PID 1 every orphan of the pid namespace. False if nobody is left to
+    /// wait for.
+    fn reap(&mut self) -> bool {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(status) => self.note(status),
+                Ok(WaitStatus::StillAlive) => return true,
+                Ok(status) if status.pid() == Some(Pid::from_raw(self.tracer)) => {
+                    self.tracer_end = Some(status);
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return false,
             }
         }
     }
 
-    fn note(&mut self, status: WaitStatus) {
-        if status.pid() == Some(Pid::from_raw(self.tracer)) {
-            self.tracer_end = Some(status);
-        }
-    }
-
-    /// Waits until the tracer has ended, or says that it stays with what the guest left behind.
+    /// Waits until the tracer has ended, or says that it stays with what the guest left behind; or until somebody wants
+    /// us to end: there is nothing more to pass on, and the tracer ends by itself.
     fn see_tracer_off(&mut self) {
-        loop {
-            match self.receive(MsgFlags::empty()) {
+        let mut talks = true;
+        while self.tracer_end.is_none() {
+            match self.receive(MsgFlags::MSG_DONTWAIT) {
                 Received::Event(Event::Left) => return,
-                Received::Event(_) | Received::Nothing => {}
-                Received::Closed => break,
+                Received::Event(_) => continue,
+                Received::Nothing => {}
+                Received::Closed => talks = false,
             }
+            if !self.reap() || self.tracer_end.is_some() || self.is_told_to_end() {
+                return;
+            }
+            // After its last word, only its end is of interest, which is a signal.
+            let from = usize::from(!talks);
+            let fds = &mut [
+                PollFd::new(self.events.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            ][from..];
+            let _ = poll(fds, PollTimeout::NONE);
         }
-        self.wait_for_tracer();
     }
 
-    fn wait_for_tracer(&mut self) {
-        while self.tracer_end.is_none() {
-            match waitpid(None, None) {
-                Ok(status) => self.note(status),
-                Err(Errno::EINTR) => {}
-                Err(_) => return,
+    /// Takes all signals that have come. Stops, if one says so; true if one of them would end a process.
+    fn is_told_to_end(&self) -> bool {
+        while let Some(info) = signal::next(self.signals.as_fd()) {
+            match info.ssi_signo as i32 {
+                libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => {}
+                stop @ (libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) => {
+                    signal::raise(stop);
+                    signal::suffer(stop);
+                }
+                _ => return true,
             }
         }
+        false
     }
 
     /// The tracer has gone without a word about the guest's end.
     fn lost(&mut self) -> Outcome {
-        self.wait_for_tracer();
+        self.see_tracer_off();
         match self.tracer_end {
+            None => return Outcome::Failed(OUR_FAILURE),
             // It has told what was wrong.
             Some(WaitStatus::Exited(_, status)) if status != 0 => return Outcome::Failed(status),
             Some(WaitStatus::Signaled(_, signal, _)) => {
@@ -343,3 +366,7 @@ enum Received {
     /// The tracer is gone, or has no more to say.
     Closed,
 }
+
+#[cfg(test)]
+#[path = "front_tests.rs"]
+mod tests;

@@ -18,3 +18,11 @@ pub fn offer(socket: BorrowedFd<'_>, message: &[u8]) {
     // SAFETY: the kernel reads `message` with its length.
     unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), flags) };
 }
+
+/// Whether the other end has yet to read something of what was sent. False when it is gone.
+pub fn is_unread(socket: BorrowedFd<'_>) -> bool {
+    let mut unread: libc::c_int = 0;
+    // SAFETY: the kernel writes one int.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut unread) };
+    done == 0 && unread > 0
+}

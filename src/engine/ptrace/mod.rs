@@ -49,7 +49,16 @@ pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
     run.tasks.borrow_mut().insert(main, Slot::new(first, Filters::first(needs)));
     tell(&front, Event::Started(main));
-    Engine { run, main, started: Some(started), front, parked: BTreeMap::new(), last: None }.run();
+    Engine {
+        run,
+        main,
+        started: Some(started),
+        front,
+        told_to_stop: false,
+        parked: BTreeMap::new(),
+        last: None,
+    }
+    .run();
     Ok(())
 }
 
@@ -82,6 +91,11 @@ struct Parked {
 /// How long a child waits for its parent's event, which is underway unless the parent was killed.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// How often, and how far apart, a front that was told to stop is looked at until it has read that it shall not. It
+/// reads at once, unless it is stopped, or waits for a CPU.
+const WAKE_TRIES: u32 = 500;
+const WAKE_PAUSE: Duration = Duration::from_millis(1);
+
 struct Engine {
     run: Rc<Run>,
     /// The first guest.
@@ -89,6 +103,8 @@ struct Engine {
     /// Until the first guest has executed its program.
     started: Option<Started>,
     front: OwnedFd,
+    /// The front was told that the guest stopped, and not yet that it goes on.
+    told_to_stop: bool,
     /// Children that stopped before their parent's event, by tid.
     parked: BTreeMap<i32, Parked>,
     /// The task that ended last: a child that it made while it was killed may still be to come.
@@ -211,6 +227,7 @@ impl Engine {
         };
         stopped.resume(Resume::Listen, 0)?;
         if news && tid == self.main {
+            self.told_to_stop = true;
             tell(&self.front, Event::Stopped(signal));
         }
         Ok(())
@@ -267,17 +284,25 @@ impl Engine {
     /// the front.
     ///
     /// Only if it is stopped, or about to be, which shows as a stop signal that it sent to its own thread: a SIGCONT
-    /// would take a stop away that was meant for the guest and that the front has not read yet.
-    fn wake_front(&self) {
+    /// would take a stop away that was meant for the guest and that the front has not read yet. Neither shows in the
+    /// moment in which a stop takes effect: hence once more, until the front has read that there is no reason to stop.
+    fn wake_front(&mut self) {
         const STOPS: u64 = 1 << (libc::SIGSTOP - 1)
             | 1 << (libc::SIGTSTP - 1)
             | 1 << (libc::SIGTTIN - 1)
             | 1 << (libc::SIGTTOU - 1);
+        let told_to_stop = std::mem::take(&mut self.told_to_stop);
         let front = process::parent();
         let field = |name| files::status_field(&self.run, front, name).unwrap_or_default();
-        let pending = u64::from_str_radix(&field("SigPnd:"), 16).unwrap_or(STOPS);
-        if pending & STOPS != 0 || field("State:").starts_with('T') {
-            let _ = signal::kill(front, libc::SIGCONT);
+        for _ in 0..WAKE_TRIES {
+            let pending = u64::from_str_radix(&field("SigPnd:"), 16).unwrap_or(STOPS);
+            if pending & STOPS != 0 || field("State:").starts_with('T') {
+                let _ = signal::kill(front, libc::SIGCONT);
+            }
+            if !told_to_stop || !socket::is_unread(self.front.as_fd()) {
+                return;
+            }
+            std::thread::sleep(WAKE_PAUSE);
         }
     }
 }
