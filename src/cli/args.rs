@@ -68,14 +68,16 @@ pub enum Sub {
 pub struct RunArgs {
     /// Run CMD with DIR as its root directory.
     ///
-    /// /proc, /sys and /dev are mounted in it, and the machine's resolv.conf read-only. CMD, PATH, --workdir, and the
-    /// names given to --user are looked up inside DIR. Variables that name places outside of it are dropped.
+    /// /proc, /sys and /dev are mounted in it, the machine's resolv.conf read-only, and, where its own is missing or
+    /// empty, an /etc/hosts that knows localhost and the machine's name. CMD, PATH, --workdir, and the names given to
+    /// --user are looked up inside DIR. Variables that name places outside of it are dropped.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub rootfs: Option<PathBuf>,
 
     /// Make SRC visible at DST (default: the same path); repeatable.
     ///
-    /// A missing mount point is created. With ":ro" the mount is read-only.
+    /// A missing mount point is created, and removed when the last program of the run has ended, unless another run
+    /// uses it, too; a run that is killed (SIGKILL) leaves it behind, empty. With ":ro" the mount is read-only.
     #[arg(long, value_name = "SRC[:DST[:ro]]")]
     pub bind: Vec<OsString>,
 

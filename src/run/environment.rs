@@ -100,6 +100,12 @@ impl Environment {
     }
 }
 
+/// The paths that would be tried for `command` in a root of its own, with `set` in the environment.
+pub fn inside(command: &OsStr, set: &[(OsString, OsString)]) -> Vec<OsString> {
+    let said = set.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    candidates(command, Some(said.unwrap_or(OsStr::new(PATH))))
+}
+
 /// The paths that execvp(3) would try for `command`, in order.
 pub fn candidates(command: &OsStr, path: Option<&OsStr>) -> Vec<OsString> {
     let bytes = command.as_bytes();

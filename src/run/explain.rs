@@ -18,6 +18,13 @@ pub fn not_found(command: &OsStr, path: Option<&OsStr>) -> Trouble {
     }
 }
 
+/// All that could be `command` is directories.
+pub fn is_directory(command: &OsStr) -> Trouble {
+    let command = command.display();
+    Trouble::new(format!("{command}: cannot be run: it is a directory"))
+        .mended_by(format!("to have it as the root directory: remainroot --rootfs {command} -- CMD"))
+}
+
 /// The exit status, and the reason, when an existing `command` could not be executed.
 pub fn exec(command: &OsStr, errno: i32) -> (i32, Trouble) {
     let command = command.display();

@@ -9,10 +9,10 @@ use std::path::Path;
 use remainroot_shims::cred::Cred;
 
 use super::account::Accounts;
-use super::environment::{Environment, Keep, candidates};
-use super::{NOT_FOUND, OUR_FAILURE, Plan, explain};
+use super::environment::{self, Environment, Keep};
+use super::{CANNOT_RUN, NOT_FOUND, OUR_FAILURE, Plan, explain};
 use crate::engine::{self, Launch};
-use crate::sandbox::Trouble;
+use crate::sandbox::{Points, Refused, Trouble};
 use crate::sys::{process, signal};
 use crate::tell;
 
@@ -24,8 +24,9 @@ pub fn main(plan: Plan, front_socket: OwnedFd, mask: signal::Set, front: i32) ->
     if !die_with(front) {
         return OUR_FAILURE;
     }
-    let launch = match prepare(plan, mask) {
-        Ok(launch) => launch,
+    // What was made to mount on is removed when the last task is gone.
+    let (launch, _points) = match prepare(plan, mask) {
+        Ok(prepared) => prepared,
         Err((status, trouble)) => {
             tell!("{trouble}");
             return status;
@@ -48,9 +49,14 @@ fn die_with(front: i32) -> bool {
 }
 
 /// Makes the guest's world, and looks up in it what the guest starts with.
-fn prepare(plan: Plan, mask: signal::Set) -> Result<Launch, (i32, Trouble)> {
+fn prepare(plan: Plan, mask: signal::Set) -> Result<(Launch, Points), (i32, Trouble)> {
     let ours = |trouble| (OUR_FAILURE, trouble);
-    let inside = plan.sandbox.enter().map_err(ours)?;
+    let command = &plan.command[0];
+    let inside =
+        plan.sandbox.enter(&environment::inside(command, &plan.env)).map_err(|refused| match refused {
+            Refused::NoProgram(trouble) => (NOT_FOUND, trouble),
+            Refused::Trouble(trouble) => (OUR_FAILURE, trouble),
+        })?;
     let account = Accounts::read().and_then(|accounts| accounts.find(&plan.identity)).map_err(ours)?;
     let keep = match (plan.clear_env, &plan.sandbox.rootfs) {
         (true, _) => Keep::Terminal,
@@ -58,22 +64,26 @@ fn prepare(plan: Plan, mask: signal::Set) -> Result<Launch, (i32, Trouble)> {
         (false, None) => Keep::All,
     };
     let env = Environment::make(std::env::vars_os(), keep, &account, &plan.env);
-    let command = &plan.command[0];
     let path = env.get("PATH");
-    let candidates = candidates(command, path);
-    if !candidates.iter().any(|candidate| exists(candidate)) {
+    let candidates = environment::candidates(command, path);
+    let mut there = candidates.iter().filter(|candidate| exists(candidate)).peekable();
+    if there.peek().is_none() {
         let searched = path.filter(|_| !command.as_bytes().contains(&b'/'));
         return Err((NOT_FOUND, explain::not_found(command, searched)));
     }
-    Ok(Launch {
+    if there.all(|candidate| Path::new(candidate).is_dir()) {
+        return Err((CANNOT_RUN, explain::is_directory(command)));
+    }
+    let launch = Launch {
         candidates: strings(&candidates),
         argv: strings(&plan.command),
         env: env.to_strings(),
         cred: Cred::login(account.uid, account.gid, account.groups),
-        world: inside.world,
-        set_no_new_privs: inside.set_no_new_privs,
+        world: inside.terms.world,
+        set_no_new_privs: inside.terms.set_no_new_privs,
         signal_mask: mask,
-    })
+    };
+    Ok((launch, inside.points))
 }
 
 /// Whether there is anything at `path`. Where that cannot be told, exec will find out why.

@@ -22,6 +22,11 @@ const LINKS: [(&str, &str); 4] = [
 /// Mounts a /dev inside `root`.
 pub fn populate(root: &Root) -> Result<(), Trouble> {
     tmpfs(root, Path::new("/dev"), MsFlags::MS_NOSUID, "mode=0755")?;
+    root.in_passing(|| fill(root))
+}
+
+/// Puts into the new /dev what belongs there.
+fn fill(root: &Root) -> Result<(), Trouble> {
     for name in DEVICES {
         let path = Path::new("/dev").join(name);
         if path.exists() {
@@ -43,7 +48,7 @@ pub fn populate(root: &Root) -> Result<(), Trouble> {
 fn terminals(root: &Root) -> Result<(), Trouble> {
     let cannot = |errno| failed("cannot make /dev/pts", errno);
     let pts = Path::new("/dev/pts");
-    let point = root.find_or_make(pts, Kind::Dir).map_err(cannot)?;
+    let point = root.mount_point(pts, Kind::Dir).map_err(cannot)?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
     // An instance of our own: /dev/ptmx opens only beside the devpts that it belongs to, and the present one may be
     // closed to us. No gid=5, as elsewhere: only one group is mapped.

@@ -2,15 +2,19 @@
 
 mod dev;
 mod mounts;
+mod names;
+mod points;
 mod rootfs;
 mod target;
 mod trouble;
 mod userns;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use remainroot_shims::owner::World;
 
+pub use points::Points;
 pub use trouble::{Trouble, why, why_io};
 
 /// Which user namespace to run in.
@@ -51,26 +55,57 @@ pub struct Sandbox {
 }
 
 /// What has been made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inside {
+    /// What was made to mount on; to be dropped when the last task of the run is gone.
+    pub points: Points,
+    /// What the guest's tasks need to know.
+    pub terms: Terms,
+}
+
+/// The terms that a guest lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// How native ids read there.
     pub world: World,
     /// Whether installing a filter takes no_new_privs there.
     pub set_no_new_privs: bool,
 }
 
+/// Why there is no sandbox.
+pub enum Refused {
+    /// The program to run is not in the root.
+    NoProgram(Trouble),
+    /// Anything else.
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Refused {
+        Refused::Trouble(trouble)
+    }
+}
+
 impl Sandbox {
-    /// Moves this process, which must have one thread, into the sandbox.
-    pub fn enter(&self) -> Result<Inside, Trouble> {
-        let inside = userns::enter(self.userns, self.mounts())?;
-        if self.mounts() {
-            rootfs::build(self.rootfs.as_deref(), &self.binds)?;
-        }
+    /// Moves this process, which must have one thread, into the sandbox. `programs` are the paths of which one shall be
+    /// run in it: a root in which none of them can be is refused before anything is mounted in it.
+    pub fn enter(&self, programs: &[OsString]) -> Result<Inside, Refused> {
+        let terms = userns::enter(self.userns, self.mounts())?;
+        let points = match &self.rootfs {
+            Some(rootfs) => rootfs::build(rootfs, &self.binds, &self.inside(programs))?,
+            None if self.mounts() => rootfs::bind_in_place(&self.binds)?,
+            None => Points::default(),
+        };
         if let Some(dir) = &self.workdir {
             std::env::set_current_dir(dir)
                 .map_err(|error| Trouble::new(format!("--workdir {}: {}", dir.display(), why_io(&error))))?;
         }
-        Ok(inside)
+        Ok(Inside { points, terms })
+    }
+
+    /// Absolute paths for those that may start from the working directory.
+    fn inside(&self, programs: &[OsString]) -> Vec<PathBuf> {
+        let start = Path::new("/").join(self.workdir.as_deref().unwrap_or(Path::new("")));
+        programs.iter().map(|program| start.join(program)).collect()
     }
 
     /// Whether anything is to be mounted.

@@ -19,7 +19,7 @@ pub fn bind(root: &Root, source: &Path, target: &Path) -> Result<(), Trouble> {
     let failed = |errno| failed(&format!("cannot bind {} to {}", source.display(), target.display()), errno);
     let kind =
         kind_of(source).map_err(|error| Trouble::new(format!("{}: {}", source.display(), why_io(&error))))?;
-    let point = root.find_or_make(target, kind).map_err(|errno| no_mount_point(target, kind, errno))?;
+    let point = root.mount_point(target, kind).map_err(|errno| no_mount_point(target, kind, errno))?;
     mount(Some(source), &path_of(&point), NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).map_err(failed)
 }
 
@@ -55,7 +55,7 @@ fn kept(present: u64) -> MsFlags {
 /// Mounts a new tmpfs at the directory `target` inside, which is made if it is missing.
 pub fn tmpfs(root: &Root, target: &Path, flags: MsFlags, mode: &str) -> Result<(), Trouble> {
     let point =
-        root.find_or_make(target, Kind::Dir).map_err(|errno| no_mount_point(target, Kind::Dir, errno))?;
+        root.mount_point(target, Kind::Dir).map_err(|errno| no_mount_point(target, Kind::Dir, errno))?;
     mount(Some("tmpfs"), &path_of(&point), Some("tmpfs"), flags, Some(mode))
         .map_err(|errno| failed(&format!("cannot mount a tmpfs at {}", target.display()), errno))
 }

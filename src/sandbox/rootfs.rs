@@ -6,25 +6,36 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{chdir, chroot, pivot_root};
 
-use super::Bind;
-use super::dev;
 use super::mounts::{bind, failed, protect};
-use super::target::{Kind, Root, path_of};
+use super::points::Points;
+use super::target::Root;
 use super::trouble::{Trouble, why_io};
+use super::{Bind, Refused, dev, names};
 
 const NONE: Option<&str> = None;
 
-/// Mounts what is asked for, in the present mount namespace, which must be ours alone; with `rootfs`, makes that the
-/// root directory of this process and goes there.
-pub fn build(rootfs: Option<&Path>, binds: &[Bind]) -> Result<(), Trouble> {
-    make_mounts_private().map_err(|errno| failed("cannot make mounts private", errno))?;
-    let Some(rootfs) = rootfs else {
-        return bind_all(&open(Path::new("/"))?, binds);
-    };
+/// Directories of which every root file system has one.
+const USUAL: [&str; 4] = ["/usr", "/bin", "/etc", "/lib"];
+
+/// Mounts `binds` in the present root, in the present mount namespace, which must be ours alone.
+pub fn bind_in_place(binds: &[Bind]) -> Result<Points, Trouble> {
+    separate()?;
+    let root = open(Path::new("/"))?;
+    bind_all(&root, binds)?;
+    Ok(root.into_points())
+}
+
+/// Mounts what a root needs in `rootfs`, and `binds`, in the present mount namespace, which must be ours alone; makes
+/// it the root directory of this process and goes there. Refused if none of `programs` can be in it.
+pub fn build(rootfs: &Path, binds: &[Bind], programs: &[PathBuf]) -> Result<Points, Refused> {
     let dir = checked(rootfs)?;
+    separate()?;
     let failed = |errno| failed(&format!("--rootfs {}", dir.display()), errno);
     mount(Some(&dir), &dir, NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).map_err(failed)?;
     let root = open(&dir)?;
+    if !binds.iter().any(|bind| bind.source.exists()) && !programs.iter().any(|path| may_have(&root, path)) {
+        return Err(Refused::NoProgram(no_program(rootfs, &root, programs)));
+    }
     let (proc, sys) = (Path::new("/proc"), Path::new("/sys"));
     // A new proc would need a pid namespace of its own.
     bind(&root, proc, proc)?;
@@ -33,10 +44,42 @@ pub fn build(rootfs: Option<&Path>, binds: &[Bind]) -> Result<(), Trouble> {
         // Only against accidents: what root of this namespace may not write stays closed to it anyway.
         let _ = protect(&root, sys);
     }
+    names::hosts(&root)?;
     dev::populate(&root)?;
-    resolv_conf(&root)?;
+    names::resolv_conf(&root)?;
     bind_all(&root, binds)?;
-    change_root(&dir).map_err(failed)
+    change_root(&dir).map_err(failed)?;
+    Ok(root.into_points())
+}
+
+fn separate() -> Result<(), Trouble> {
+    make_mounts_private().map_err(|errno| failed("cannot make mounts private", errno))
+}
+
+/// Whether there may be a program at `path`: where that cannot be told, exec will find out.
+fn may_have(root: &Root, path: &Path) -> bool {
+    let is_mounted = ["/proc", "/sys", "/dev"].iter().any(|point| path.starts_with(point));
+    is_mounted || !matches!(root.find(path, 0), Err(Errno::ENOENT | Errno::ENOTDIR))
+}
+
+/// None of the programs is there. A directory that has nothing of a root file system was probably meant otherwise.
+fn no_program(rootfs: &Path, root: &Root, programs: &[PathBuf]) -> Trouble {
+    let said = rootfs.display();
+    let program = programs.last().and_then(|path| path.file_name()).unwrap_or_default().display();
+    if USUAL.iter().any(|dir| root.find(Path::new(dir), libc::O_DIRECTORY).is_ok()) {
+        let dirs: Vec<_> = programs.iter().filter_map(|path| path.parent()?.to_str()).collect();
+        return Trouble::new(format!("{program}: not found in {said} (looked in {})", dirs.join(", ")));
+    }
+    Trouble::new(format!(
+        "--rootfs {said}: does not look like a root file system: no {program} in it, and neither {}",
+        USUAL.join(" nor ")
+    ))
+    .mended_by(format!("to make one: {}", make_one("./rootfs")))
+}
+
+/// The command that makes a root file system.
+fn make_one(dir: impl std::fmt::Display) -> String {
+    format!("remainroot -- debootstrap --variant=minbase bookworm {dir}")
 }
 
 /// Has no mount made here show elsewhere, or the other way round.
@@ -50,13 +93,11 @@ fn open(dir: &Path) -> Result<Root, Trouble> {
 
 /// The real path of the directory that `--rootfs` names.
 fn checked(rootfs: &Path) -> Result<PathBuf, Trouble> {
-    let said = rootfs.display();
+    let said = &rootfs.display();
     let dir = rootfs.canonicalize().map_err(|error| {
         let trouble = Trouble::new(format!("--rootfs {said}: {}", why_io(&error)));
         if error.raw_os_error() == Some(libc::ENOENT) {
-            trouble.mended_by(format!(
-                "to make a root file system: remainroot -- debootstrap --variant=minbase bookworm {said}"
-            ))
+            trouble.mended_by(format!("to make a root file system: {}", make_one(said)))
         } else {
             trouble
         }
@@ -80,31 +121,6 @@ fn bind_all(root: &Root, binds: &[Bind]) -> Result<(), Trouble> {
         }
     }
     Ok(())
-}
-
-/// Shows the machine's resolv.conf inside, read-only, if the root has an /etc for it.
-fn resolv_conf(root: &Root) -> Result<(), Trouble> {
-    let target = Path::new("/etc/resolv.conf");
-    // It may be a link into /run, which means something else inside.
-    let Ok(source) = target.canonicalize() else {
-        return Ok(());
-    };
-    if root.find(Path::new("/etc"), libc::O_DIRECTORY).is_err() {
-        return Ok(());
-    }
-    // A link that leads nowhere inside is itself mounted over, so that no file is left behind where it points.
-    if root.find(target, 0).err() == Some(Errno::ENOENT)
-        && let Ok(link) = root.find(target, libc::O_NOFOLLOW)
-        && mount(Some(&source), &path_of(&link), NONE, MsFlags::MS_BIND, NONE).is_ok()
-    {
-        return protect(root, target);
-    }
-    if root.find_or_make(target, Kind::File).is_err() {
-        // No name service, then: a root that cannot be written may still be used.
-        return Ok(());
-    }
-    bind(root, &source, target)?;
-    protect(root, target)
 }
 
 /// Makes `dir`, a mount point, the root, and leaves nothing of the old one in sight.

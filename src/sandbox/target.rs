@@ -1,6 +1,7 @@
 //! Looking up and making mount points inside a directory that will be a root: its symbolic links mean what they will
 //! mean then, and never lead out of it.
 
+use std::cell::RefCell;
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -10,10 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, mkdirat, mknodat};
 
+use super::points::Points;
 use crate::sys::fd::open_path_resolving;
 
 /// A directory that will be a root.
-pub struct Root(OwnedFd);
+pub struct Root {
+    dir: OwnedFd,
+    points: RefCell<Points>,
+}
 
 /// What a mount point is made as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,21 @@ pub enum Kind {
 impl Root {
     /// Takes `path` as a root.
     pub fn open(path: &Path) -> Result<Root, Errno> {
-        nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map(Root)
+        nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map(|dir| Root { dir, points: RefCell::default() })
+    }
+
+    /// What was made inside, to be removed at the end.
+    pub fn into_points(self) -> Points {
+        self.points.into_inner()
+    }
+
+    /// Does `work` in a file system that lasts no longer than the run: nothing in there has to be removed.
+    pub fn in_passing<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mark = self.points.borrow().mark();
+        let done = work();
+        self.points.borrow_mut().forget_since(mark);
+        done
     }
 
     /// Finds what `path` names inside; a trailing symbolic link is followed unless `flags` has `O_NOFOLLOW`.
@@ -37,7 +56,7 @@ impl Root {
         // Any rename or mount on the machine meanwhile has the kernel give up on a path with "..", which it then
         // cannot vouch for (openat2(2), EAGAIN). Somewhere there is always one; so often in a row there is not.
         for _ in 0..1000 {
-            match open_path_resolving(self.0.as_raw_fd(), &path, flags, resolve) {
+            match open_path_resolving(self.dir.as_raw_fd(), &path, flags, resolve) {
                 Err(libc::EAGAIN) => {}
                 found => return found.map_err(Errno::from_raw),
             }
@@ -45,8 +64,22 @@ impl Root {
         Err(Errno::EAGAIN)
     }
 
-    /// Finds `path` inside, or makes it, with the directories on the way.
-    pub fn find_or_make(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
+    /// Finds `path` inside, or makes it, with the directories on the way, in order to mount on it.
+    pub fn mount_point(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
+        // A run that ends just now may remove it between the two steps.
+        for _ in 0..100 {
+            match self.find_or_make(path, kind) {
+                Ok(point) => match self.points.borrow_mut().lock(&point) {
+                    Err(Errno::ENOENT) => {}
+                    locked => return locked.map(|()| point),
+                },
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(Errno::ENOENT)
+    }
+
+    fn find_or_make(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
         match self.find(path, 0) {
             Err(Errno::ENOENT) => {}
             found => return found,
@@ -56,10 +89,13 @@ impl Root {
         };
         let parent = self.find_or_make(path.parent().unwrap_or(Path::new("/")), Kind::Dir)?;
         match make(&parent, name, kind) {
-            // Something is there that could not be followed: a dangling link. A mount point is made where it points.
+            // Something is there that could not be followed: a dangling link, where a mount point is made where it
+            // points; or what another run was faster to make.
             Err(Errno::EEXIST) => {
-                let aim = self.read_link(path)?;
-                let aim = path.parent().unwrap_or(Path::new("/")).join(aim);
+                let aim = match self.read_link(path) {
+                    Err(Errno::EINVAL) => return self.find(path, 0),
+                    aim => path.parent().unwrap_or(Path::new("/")).join(aim?),
+                };
                 if self.find(&aim, libc::O_NOFOLLOW).is_ok() {
                     // A link to a dangling link: a chain that is not worth following.
                     return Err(Errno::ELOOP);
@@ -67,7 +103,10 @@ impl Root {
                 self.find_or_make(&aim, kind)
             }
             Err(errno) => Err(errno),
-            Ok(()) => self.find(path, 0),
+            Ok(()) => {
+                self.points.borrow_mut().note(parent, name, kind);
+                self.find(path, 0)
+            }
         }
     }
 
@@ -115,7 +154,7 @@ mod tests {
         fs::create_dir(dir.path().join("etc")).unwrap();
         symlink("/../../etc", dir.path().join("out")).unwrap();
         let root = Root::open(dir.path()).unwrap();
-        root.find_or_make(Path::new("/out/made"), Kind::File).unwrap();
+        root.mount_point(Path::new("/out/made"), Kind::File).unwrap();
         assert!(dir.path().join("etc/made").is_file());
         assert!(!Path::new("/etc/made").exists());
     }
@@ -124,23 +163,49 @@ mod tests {
     fn missing_directories_are_made() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
-        root.find_or_make(Path::new("/a/b/c"), Kind::Dir).unwrap();
-        root.find_or_make(Path::new("/a/b/f"), Kind::File).unwrap();
+        root.mount_point(Path::new("/a/b/c"), Kind::Dir).unwrap();
+        root.mount_point(Path::new("/a/b/f"), Kind::File).unwrap();
         assert!(dir.path().join("a/b/c").is_dir());
         assert!(dir.path().join("a/b/f").is_file());
-        assert_eq!(root.find_or_make(Path::new("/a/b/f/g"), Kind::Dir).unwrap_err(), Errno::ENOTDIR);
+        assert_eq!(root.mount_point(Path::new("/a/b/f/g"), Kind::Dir).unwrap_err(), Errno::ENOTDIR);
+    }
+
+    #[test]
+    fn what_was_made_goes_with_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = |name: &str| dir.path().join(name).exists();
+        fs::create_dir(dir.path().join("old")).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        for path in ["/old", "/a/b/c", "/a/d", "/old/e", "/full/f", "/shared/g"] {
+            root.mount_point(Path::new(path), Kind::Dir).unwrap();
+        }
+        for path in ["/file", "/old/written"] {
+            root.mount_point(Path::new(path), Kind::File).unwrap();
+        }
+        // Somebody else has come to use them.
+        fs::write(dir.path().join("full/other"), "").unwrap();
+        fs::write(dir.path().join("old/written"), "text").unwrap();
+        let other = Root::open(dir.path()).unwrap();
+        other.mount_point(Path::new("/shared/g"), Kind::Dir).unwrap();
+        drop(root.into_points());
+        for gone in ["a", "old/e", "full/f", "file"] {
+            assert!(!there(gone), "{gone}");
+        }
+        for left in ["old", "full/other", "old/written", "shared/g"] {
+            assert!(there(left), "{left}");
+        }
     }
 
     #[test]
     fn a_dangling_link_is_made_good_where_it_points() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
-        root.find_or_make(Path::new("/etc"), Kind::Dir).unwrap();
+        root.mount_point(Path::new("/etc"), Kind::Dir).unwrap();
         symlink("../run/r/stub.conf", dir.path().join("etc/resolv.conf")).unwrap();
-        root.find_or_make(Path::new("/etc/resolv.conf"), Kind::File).unwrap();
+        root.mount_point(Path::new("/etc/resolv.conf"), Kind::File).unwrap();
         assert!(dir.path().join("run/r/stub.conf").is_file());
         symlink("chain2", dir.path().join("chain1")).unwrap();
         symlink("chain1", dir.path().join("chain2")).unwrap();
-        assert_eq!(root.find_or_make(Path::new("/chain1"), Kind::File).unwrap_err(), Errno::ELOOP);
+        assert_eq!(root.mount_point(Path::new("/chain1"), Kind::File).unwrap_err(), Errno::ELOOP);
     }
 }

@@ -12,7 +12,7 @@ use remainroot_shims::owner::World;
 
 use super::rootfs::make_mounts_private;
 use super::trouble::{Trouble, why};
-use super::{Inside, UserNs};
+use super::{Terms, UserNs};
 use crate::sys::process::{Fork, exit_now, fork};
 
 /// How we stand in the present namespace.
@@ -77,7 +77,7 @@ fn choose(mode: UserNs, here: Standing, mounts: bool) -> Choice {
 }
 
 /// Goes into the namespace that `mode` asks for; if `mounts`, it is one in which we can mount.
-pub fn enter(mode: UserNs, mounts: bool) -> Result<Inside, Trouble> {
+pub fn enter(mode: UserNs, mounts: bool) -> Result<Terms, Trouble> {
     let here = Standing::now();
     let make = match choose(mode, here, mounts) {
         Choice::Stay => false,
@@ -94,7 +94,7 @@ pub fn enter(mode: UserNs, mounts: bool) -> Result<Inside, Trouble> {
         make_namespace().map_err(|(step, errno)| refused(&step, errno, mounts))?;
         let world =
             World { root_uid: 0, root_gid: 0, overflows: true, dac_override: true, reads_undumpable: true };
-        return Ok(Inside { world, set_no_new_privs: false });
+        return Ok(Terms { world, set_no_new_privs: false });
     }
     if mounts {
         unshare(CloneFlags::CLONE_NEWNS).map_err(|errno| cannot_mount(errno, here))?;
@@ -106,7 +106,7 @@ pub fn enter(mode: UserNs, mounts: bool) -> Result<Inside, Trouble> {
         dac_override: here.dac_override,
         reads_undumpable: here.sys_ptrace,
     };
-    Ok(Inside { world, set_no_new_privs: !here.sys_admin })
+    Ok(Terms { world, set_no_new_privs: !here.sys_admin })
 }
 
 /// What could not be done, and why.

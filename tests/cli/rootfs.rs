@@ -5,9 +5,9 @@ use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::finish;
 use crate::support::{Lab, NOBODY_WE_KNOW, is_root};
 use crate::terminal::Terminal;
+use crate::{eventually, finish};
 
 /// A root that borrows /usr from this machine.
 fn tree(lab: &Lab) -> PathBuf {
@@ -46,6 +46,14 @@ fn prints(options: &[&str], script: &str, expected: &str) {
     let root = tree(&lab);
     let (out, err, status) = inside(&lab, &root, options, script);
     assert_eq!((out.as_str(), status), (expected, Some(0)), "{script}: {err}");
+}
+
+/// What is in a directory.
+fn names(dir: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(name).collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -180,7 +188,9 @@ fn binds_are_made_and_kept_read_only() {
         &format!("({script}) 2>/dev/null; touch /home/ro/x 2>&1 | grep -c Read-only"),
     );
     assert_eq!((out.as_str(), status), ("new\nnew\n1\n", Some(0)), "{err}");
-    assert!(root.join("home/ro").is_dir() && root.join("etc/made/file").is_file());
+    // What was made to mount on is gone.
+    assert_eq!(names(&root), ["bin", "etc", "home", "lib", "lib64", "link", "sbin", "usr"]);
+    assert_eq!((names(&root.join("home")), names(&root.join("etc"))), (vec![], vec!["passwd".to_owned()]));
 }
 
 #[test]
@@ -192,7 +202,7 @@ fn binds_without_a_root() {
     let script = format!("cat {}/made/file", here.display());
     let (out, err, status) = finish(lab.command().args(["--bind", &bind, "--", "sh", "-c", &script]));
     assert_eq!((out.as_str(), status), ("text\n", Some(0)), "{err}");
-    assert_eq!(fs::read_dir(here.join("made")).unwrap().count(), 0, "seen outside");
+    assert_eq!(names(&here), [""; 0], "seen outside, or left behind");
 }
 
 /// What the machine's resolv.conf says, if it has one.
@@ -208,7 +218,7 @@ fn name_service_works() {
     let look = "cat /etc/resolv.conf; echo x 2>/dev/null >>/etc/resolv.conf || echo refused";
     let expected = format!("{expected}refused\n");
     // As a file that is there; as a link into a /run that is not the root's; as none at all.
-    for (case, left) in [("file", true), ("link", false), ("none", true)] {
+    for (case, left) in [("file", true), ("link", false), ("none", false)] {
         let lab = Lab::new();
         let root = tree(&lab);
         match case {
@@ -224,6 +234,80 @@ fn name_service_works() {
         assert_eq!(root.join("etc/resolv.conf").exists(), left, "{case}");
         assert!(!root.join("run").exists(), "{case}: something was left in /run");
     }
+}
+
+#[test]
+fn the_machine_knows_its_name() {
+    let look = "getent -s files ahostsv4 localhost $(uname -n) | cut -c1-6 | uniq; echo 127.0.0.9 more >>/etc/hosts; grep -c . /etc/hosts";
+    for (case, text) in [("none", None), ("empty", Some("")), ("own", Some("127.0.0.1 localhost other\n"))] {
+        let lab = Lab::new();
+        let root = tree(&lab);
+        let hosts = root.join("etc/hosts");
+        if let Some(text) = text {
+            fs::write(&hosts, text).unwrap();
+            own(&root);
+        }
+        let (out, err, _) = inside(&lab, &root, &[], look);
+        let after = fs::read_to_string(&hosts).ok();
+        if case == "own" {
+            assert_eq!(after.as_deref(), Some("127.0.0.1 localhost other\n127.0.0.9 more\n"));
+        } else {
+            assert_eq!((out.as_str(), after.as_deref()), ("127.0.\n4\n", text), "{case}: {err}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_root_is_left_alone() {
+    let lab = Lab::new();
+    let dir = lab.home("empty");
+    let said = dir.to_str().unwrap();
+    let run = |options: &[&str], command: &[&str]| {
+        finish(lab.command().args(["--rootfs", said]).args(options).arg("--").args(command))
+    };
+    for (options, command, expected, word) in [
+        (&[][..], &["sh", "-c", "true"][..], 127, "does not look like a root file system: no sh in it"),
+        (&[], &["/bin/sh"], 127, "debootstrap"),
+        (&["--bind", "/usr:/usr"], &["/bin/no"], 127, "/bin/no: not found"),
+        (&["--bind", "/usr:/usr", "--workdir", "/none"], &["/usr/bin/true"], 125, "--workdir /none"),
+        (&["--bind", "/usr:/usr", "--user", "none"], &["/usr/bin/true"], 125, "no user none"),
+        (&["--bind", "/usr:/usr"], &["/usr"], 126, "directory"),
+    ] {
+        let (out, err, status) = run(options, command);
+        assert_eq!((out.as_str(), status), ("", Some(expected)), "{options:?} {command:?}: {err}");
+        assert!(err.contains(word), "{options:?} {command:?}: {err}");
+        assert_eq!(names(&dir), [""; 0], "{options:?} {command:?}");
+    }
+    for dir in ["etc", "bin"] {
+        fs::create_dir(lab.path().join("empty").join(dir)).unwrap();
+    }
+    own(&dir);
+    let (_, err, status) = run(&["--env", "PATH=/x:/y"], &["tool"]);
+    assert_eq!(status, Some(127));
+    assert!(err.contains(&format!("tool: not found in {said} (looked in /x, /y)")), "{err}");
+    assert_eq!(names(&dir), ["bin", "etc"]);
+}
+
+#[test]
+fn mount_points_stay_as_long_as_anyone_uses_them() {
+    let lab = Lab::new();
+    let root = tree(&lab);
+    let data = lab.home("data");
+    fs::write(data.join("file"), "text\n").unwrap();
+    let bind = format!("{}:/srv/data", data.display());
+    // The first one made it, and ends before the second: that one's mount must not go with it. A daemon of the first
+    // run's counts as the run.
+    let first = inside(&lab, &root, &["--bind", &bind], "sleep 0.5 >/dev/null 2>&1 </dev/null &");
+    assert_eq!(first.2, Some(0), "{}", first.1);
+    assert!(root.join("srv/data").exists());
+    let wait = "sleep 2; cat /srv/data/file";
+    assert_eq!(inside(&lab, &root, &["--bind", &bind], wait).0, "text\n");
+    // Nobody removes what a second run still used when its maker ended.
+    assert_eq!(names(&root.join("srv/data")), [""; 0]);
+    fs::remove_dir_all(root.join("srv")).unwrap();
+    let daemon = inside(&lab, &root, &["--bind", &bind], "sleep 0.5 >/dev/null 2>&1 </dev/null &");
+    assert_eq!(daemon.2, Some(0), "{}", daemon.1);
+    eventually("the mount point is removed", || !root.join("srv").exists());
 }
 
 #[test]

@@ -48,12 +48,15 @@ fn a_program_that_cannot_be_run() {
     };
     file("closed", "#!/bin/sh\n", 0o644);
     file("lost", "#!/no/such/interpreter\n", 0o755);
+    fs::create_dir(lab.path().join("bin")).unwrap();
     for (command, expected, word) in [
         ("./closed", 126, "Permission denied"),
-        ("/", 126, "Permission denied"),
+        ("/", 126, "it is a directory"),
+        ("./bin", 126, "remainroot --rootfs ./bin -- CMD"),
+        ("bin", 126, "it is a directory"),
         ("./lost", 127, "interpreter"),
     ] {
-        let (out, err, status) = finish(lab.command().arg(command));
+        let (out, err, status) = finish(lab.command().env("PATH", lab.path()).arg(command));
         assert_eq!((out.as_str(), status), ("", Some(expected)), "{command}: {err}");
         assert!(err.contains(word), "{command}: {err}");
     }
