@@ -24,6 +24,6 @@ use crate::sandbox::{Sandbox, UserNs};
 pub fn enter() -> Result<World, Trouble> {
     let sandbox = |userns| Sandbox { userns, rootfs: None, binds: Vec::new(), workdir: None };
     let userns = if nix::unistd::geteuid().is_root() { UserNs::None } else { UserNs::Auto };
-    let inside = sandbox(userns).enter().or_else(|_| sandbox(UserNs::None).enter())?;
-    Ok(inside.world)
+    let inside = sandbox(userns).enter(&[]).or_else(|_| sandbox(UserNs::None).enter(&[]))?;
+    Ok(inside.terms.world)
 }

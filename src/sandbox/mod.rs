@@ -85,6 +85,13 @@ impl From<Trouble> for Refused {
     }
 }
 
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Trouble {
+        let (Refused::NoProgram(trouble) | Refused::Trouble(trouble)) = refused;
+        trouble
+    }
+}
+
 impl Sandbox {
     /// Moves this process, which must have one thread, into the sandbox. `programs` are the paths of which one shall be
     /// run in it: a root in which none of them can be is refused before anything is mounted in it.
