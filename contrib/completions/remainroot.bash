@@ -25,6 +25,9 @@ _remainroot() {
             remainroot,syscalls)
                 cmd="remainroot__subcmd__syscalls"
                 ;;
+            remainroot__subcmd__owners,diff)
+                cmd="remainroot__subcmd__owners__subcmd__diff"
+                ;;
             remainroot__subcmd__owners,export)
                 cmd="remainroot__subcmd__owners__subcmd__export"
                 ;;
@@ -86,8 +89,22 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__owners)
-            opts="-h --help show export"
+            opts="-h --help show diff export"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__diff)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

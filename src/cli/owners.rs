@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::owners::export::{self, Compression, Format, Grain, Image, Output, Times};
 use crate::owners::show::{self, Depth};
-use crate::owners::{Tree, Trouble, enter};
+use crate::owners::{Tree, Trouble, diff, enter};
 use crate::store::Memory;
 
 /// What can be done with owners.
@@ -23,6 +23,17 @@ pub enum Owners {
         /// The files. A link is shown itself.
         #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
         paths: Vec<PathBuf>,
+    },
+    /// Tell what differs between two trees: types, owners, modes, devices, links and attributes.
+    ///
+    /// The exit status is 0 if nothing does, else 1.
+    Diff {
+        /// A tree.
+        #[arg(value_name = "A", value_hint = ValueHint::DirPath)]
+        one: PathBuf,
+        /// Another.
+        #[arg(value_name = "B", value_hint = ValueHint::DirPath)]
+        other: PathBuf,
     },
     /// Write a tree with its owners, devices, ACLs and capabilities in a form that other programs read.
     Export(ExportArgs),
@@ -89,12 +100,22 @@ pub fn execute(what: Owners) -> Result<i32> {
     match what {
         Owners::Show { recursive, paths } => {
             let world = enter()?;
-            let depth = if recursive { Depth::Below } else { Depth::Named };
-            show::show(&paths, depth, &Memory::default(), world, print)?;
+            show::show(&paths, depth(recursive), &Memory::default(), world, print)?;
             Ok(0)
+        }
+        Owners::Diff { one, other } => {
+            let world = enter()?;
+            let store = Memory::default();
+            let tree = |path| Tree { path, store: &store, world };
+            let found = diff::diff(&tree(&one), &tree(&other), print)?;
+            Ok(i32::from(found > 0))
         }
         Owners::Export(args) => export(args),
     }
+}
+
+fn depth(recursive: bool) -> Depth {
+    if recursive { Depth::Below } else { Depth::Named }
 }
 
 /// Writes to standard output. Once the reader has seen enough, there is nothing more to do.

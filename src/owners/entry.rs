@@ -57,6 +57,19 @@ impl Kind {
         }
     }
 
+    /// A word for people.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::File => "a regular file",
+            Kind::Dir => "a directory",
+            Kind::Link => "a symbolic link",
+            Kind::Fifo => "a named pipe",
+            Kind::Socket => "a socket",
+            Kind::Char => "a character device",
+            Kind::Block => "a block device",
+        }
+    }
+
     /// Whether it is a device.
     pub const fn is_device(self) -> bool {
         matches!(self, Kind::Char | Kind::Block)
@@ -86,6 +99,8 @@ pub struct Entry {
     /// Extended attributes by full name, access control lists and capabilities (of version 2) among them, the ones
     /// that hold owners not.
     pub xattrs: Xattrs,
+    /// The attributes that hold owners, in whatever format.
+    pub mirrored: Xattrs,
     /// The path of the first entry with the same inode, if this one is not the first.
     pub first: Option<Vec<u8>>,
     /// An `O_PATH` descriptor of the file itself.

@@ -3,11 +3,22 @@
 //! A [`Tree`] is a directory with what is known of its owners laid over it. Its [`Entry`]s come in an order that
 //! depends on nothing but their names, each as real root would see it; [`export`] writes them.
 
+#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
+mod claims;
+pub mod diff;
 mod entry;
 pub mod export;
+#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
+pub mod import;
 mod names;
 mod progress;
+#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
+mod record;
+#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
+pub mod set;
 pub mod show;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod walk;
 

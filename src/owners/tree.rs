@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
+use remainroot_shims::owner::mirror::is_ours;
 use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Inode, Record, Store, Time, World};
 
 use super::Trouble;
@@ -39,22 +40,57 @@ const HOSTS_OWN: &[&[u8]] = &[
     b"trusted.overlay.",
 ];
 
+/// The entries of a tree: a directory before what is in it, in the order of names by their bytes.
+pub struct Entries<'t> {
+    tree: &'t Tree<'t>,
+    progress: &'t Progress,
+    walk: Walk,
+    /// The first path of each inode that has several.
+    linked: HashMap<FileId, Vec<u8>>,
+}
+
+impl Entries<'_> {
+    /// The next entry, or `None` at the end. Not an iterator, since what fails ends it.
+    pub fn next(&mut self) -> Result<Option<Entry>, Trouble> {
+        let Some(found) = self.walk.next()? else { return Ok(None) };
+        self.progress.file();
+        self.tree.entry(found, &mut self.linked, self.progress).map(Some)
+    }
+}
+
 impl Tree<'_> {
-    /// Calls `each` with every entry, a directory before what is in it, in the order of names by their bytes.
+    /// Calls `each` with every entry.
     pub fn each(
         &self,
         progress: &Progress,
         mut each: impl FnMut(Entry) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
-        fd::raise_limit();
-        let mut walk = Walk::new(self.open(0)?)?;
-        let mut linked: HashMap<FileId, Vec<u8>> = HashMap::new();
-        while let Some(found) = walk.next()? {
-            progress.file();
-            let entry = self.entry(found, &mut linked, progress)?;
+        let mut entries = self.entries(progress)?;
+        while let Some(entry) = entries.next()? {
             each(entry)?;
         }
         Ok(())
+    }
+
+    /// Begins with the first entry.
+    pub fn entries<'t>(&'t self, progress: &'t Progress) -> Result<Entries<'t>, Trouble> {
+        Ok(Entries { tree: self, progress, walk: self.walk()?, linked: HashMap::new() })
+    }
+
+    /// All files, without what is known of them.
+    pub(super) fn walk(&self) -> Result<Walk, Trouble> {
+        fd::raise_limit();
+        Walk::new(self.open(0)?)
+    }
+
+    /// A path below the root as people would write it.
+    pub(super) fn below(&self, path: &[u8]) -> String {
+        let root = self.path.to_string_lossy();
+        if path.is_empty() {
+            root.into_owned()
+        } else {
+            format!("{}/{}", root.trim_end_matches('/'), shown(path))
+        }
     }
 
     /// The root itself, a link as such.
@@ -84,16 +120,13 @@ impl Tree<'_> {
         let attr = Attr::of(&inode, record.as_ref(), &self.world);
         let trouble = |verb: &str, errno| {
             let why = why(Errno::from_raw(errno));
-            Trouble::new(format!(
-                "cannot {verb} {}: {why}",
-                self.path.join(std::ffi::OsStr::from_bytes(&path)).display()
-            ))
+            Trouble::new(format!("cannot {verb} {}: {why}", self.below(&path)))
         };
         let target = match Kind::of(attr.mode) {
             Kind::Link => fd::read_link(fd.as_fd()).map_err(|errno| trouble("read the link", errno))?,
             _ => Vec::new(),
         };
-        let xattrs = self
+        let (xattrs, mirrored) = self
             .xattrs(&fd, record.as_ref(), |name, errno| {
                 let name = shown(name);
                 progress.say(&trouble(&format!("read the attribute {name} of"), errno).to_string());
@@ -114,23 +147,23 @@ impl Tree<'_> {
         let size = if attr.is_file() { stat.stx_size } else { 0 };
         let mtime = Time { sec: stat.stx_mtime.tv_sec, nsec: stat.stx_mtime.tv_nsec };
         let record = record.map(|record| (record, Source::Index));
-        Ok(Entry { path, inode, attr, record, size, mtime, target, xattrs, first, fd })
+        Ok(Entry { path, inode, attr, record, size, mtime, target, xattrs, mirrored, first, fd })
     }
 
     /// All attributes as real root would see them: what is recorded, and what the kernel keeps. One that cannot be
-    /// read is told, and left out.
+    /// read is told, and left out. Those that hold owners are apart.
     fn xattrs(
         &self,
         fd: &OwnedFd,
         record: Option<&Record>,
         unreadable: impl Fn(&[u8], i32),
-    ) -> Result<Xattrs, i32> {
+    ) -> Result<(Xattrs, Xattrs), i32> {
         let file = CString::new(through(fd.as_fd())).map_err(|_| libc::EINVAL)?;
         let list = match fd::list_xattrs(&file) {
             Err(libc::EOPNOTSUPP) => Vec::new(),
             other => other?,
         };
-        let mut all = Xattrs::new();
+        let (mut all, mut mirrored) = (Xattrs::new(), Xattrs::new());
         for name in list.split_inclusive(|&byte| byte == 0) {
             let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
             let bytes = name.to_bytes();
@@ -138,6 +171,7 @@ impl Tree<'_> {
                 continue;
             }
             match fd::xattr(&file, name) {
+                Ok(value) if is_ours(bytes) => drop(mirrored.insert(bytes.into(), value.into())),
                 Ok(value) => drop(all.insert(bytes.into(), value.into())),
                 // It was removed since, or there is none to be read.
                 Err(libc::ENODATA | libc::EOPNOTSUPP) => {}
@@ -150,7 +184,7 @@ impl Tree<'_> {
         if let Some(value) = all.get_mut(CAPABILITY) {
             *value = version_2(value);
         }
-        Ok(all)
+        Ok((all, mirrored))
     }
 }
 

@@ -1,0 +1,236 @@
+//! Taking over what other programs have written down of the owners of a tree.
+//!
+//! A list is read to its end, and all of it is compared with the tree, before anything is recorded.
+
+mod pseudo;
+mod tar;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use remainroot_shims::owner::FileId;
+use remainroot_shims::owner::lists::{Claim, fakeroot, mtree};
+
+use super::entry::Entry;
+use super::names::shown;
+use super::record::Change;
+use super::{Progress, Tree, Trouble, claims};
+use crate::sandbox::why_io;
+
+/// Where owners come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// The save file of fakeroot(1).
+    Fakeroot(PathBuf),
+    /// The database of pseudo(1).
+    Pseudo(PathBuf),
+    /// The headers of a tar archive; it may be packed with gzip or Zstandard.
+    Tar(PathBuf),
+    /// mtree(5).
+    Mtree(PathBuf),
+    /// The attributes that the files of the tree carry, in either format.
+    Attributes,
+}
+
+/// What has come of an import.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Files of which something was recorded.
+    pub taken: u64,
+    /// Files that were known to be so.
+    pub unchanged: u64,
+    /// Claims that are about no file of the tree.
+    pub strangers: u64,
+    /// Files of which nothing was said.
+    pub unmentioned: u64,
+    /// Files that are not what was claimed of them.
+    pub refused: u64,
+}
+
+/// How many of a kind are told one by one.
+const TOLD: u64 = 10;
+
+/// Claims by what they are about.
+enum Claims {
+    ByInode(HashMap<FileId, Claim>),
+    ByPath(HashMap<Vec<u8>, Claim>),
+    OnFiles,
+}
+
+/// Records what `from` says of the files in `tree`.
+pub fn import(tree: &Tree<'_>, from: &From) -> Result<Outcome, Trouble> {
+    let progress = Progress::new("importing");
+    let mut claims = match from {
+        From::Fakeroot(path) => Claims::ByInode(by_line(path, fakeroot::line)?.into_iter().collect()),
+        From::Pseudo(path) => Claims::ByInode(pseudo::read(path)?.into_iter().collect()),
+        From::Tar(path) => Claims::ByPath(archive(path, &progress)?),
+        From::Mtree(path) => Claims::ByPath(mtree(path)?),
+        From::Attributes => Claims::OnFiles,
+    };
+    let mut outcome = Outcome::default();
+    let changes = compare(tree, &mut claims, &mut outcome, &progress)?;
+    outcome.taken = changes.len() as u64;
+    tell_strangers(&claims, &mut outcome, &progress);
+    tree.record(&changes, &progress)?;
+    Ok(outcome)
+}
+
+/// Looks for each file of the tree what is claimed of it. Those claims are taken out.
+fn compare(
+    tree: &Tree<'_>,
+    claims: &mut Claims,
+    outcome: &mut Outcome,
+    progress: &Progress,
+) -> Result<Vec<Change>, Trouble> {
+    let mut changes = Vec::new();
+    let mut entries = tree.entries(progress)?;
+    while let Some(entry) = entries.next()? {
+        let claim = match claims {
+            // All names of an inode are one claim.
+            Claims::ByInode(_) if entry.first.is_some() => continue,
+            Claims::ByInode(claims) => claims.remove(&entry.inode.id),
+            Claims::ByPath(claims) => claims.remove(&entry.path),
+            Claims::OnFiles if entry.first.is_some() => continue,
+            Claims::OnFiles => on_file(&entry, outcome, progress),
+        };
+        let Some(claim) = claim else {
+            // Other names of an inode are in no archive twice.
+            outcome.unmentioned += u64::from(entry.first.is_none());
+            continue;
+        };
+        let before = entry.record.as_ref().map(|(record, _)| record);
+        match claims::record(&claim, &entry.inode, before, &tree.world) {
+            Ok(record) if Some(&record) != before => {
+                changes.push(Change::of(&entry, record));
+            }
+            Ok(_) => outcome.unchanged += 1,
+            Err(why) => {
+                outcome.refused += 1;
+                tell(
+                    progress,
+                    outcome.refused,
+                    &format!("{}: left as it is: {why}", tree.below(&entry.path)),
+                );
+            }
+        }
+    }
+    Ok(changes)
+}
+
+fn on_file(entry: &Entry, outcome: &mut Outcome, progress: &Progress) -> Option<Claim> {
+    claims::of_attributes(&entry.mirrored).unwrap_or_else(|why| {
+        outcome.refused += 1;
+        tell(progress, outcome.refused, &format!("{}: taken for absent: {why}", shown(&entry.path)));
+        None
+    })
+}
+
+/// Says something, if it is not the like of what was said often enough.
+fn tell(progress: &Progress, count: u64, text: &str) {
+    if count <= TOLD {
+        progress.say(text);
+    }
+    if count == TOLD {
+        progress.say("more of this kind are counted, and not told");
+    }
+}
+
+/// Says what of the list is about nothing in the tree.
+fn tell_strangers(claims: &Claims, outcome: &mut Outcome, progress: &Progress) {
+    let mut names: Vec<String> = match claims {
+        Claims::ByInode(left) => {
+            left.keys().map(|id| format!("device {:x}, inode {}", id.dev, id.ino)).collect()
+        }
+        Claims::ByPath(left) => left.keys().map(|path| shown(path)).collect(),
+        Claims::OnFiles => Vec::new(),
+    };
+    names.sort_unstable();
+    for name in names {
+        outcome.strangers += 1;
+        tell(progress, outcome.strangers, &format!("{name}: not in the tree"));
+    }
+}
+
+fn open(path: &Path) -> Result<File, Trouble> {
+    File::open(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Trouble {
+    Trouble::new(format!("cannot read {}: {}", path.display(), why_io(error)))
+}
+
+/// What is wrong with a line of a list.
+fn wrong_line(path: &Path, number: u64, why: &str) -> Trouble {
+    Trouble::new(format!("{}, line {number}: {why}", path.display()))
+        .mended_by("nothing was imported; mend or remove the line")
+}
+
+/// Reads a list of lines that each stand for themselves.
+fn by_line<T>(path: &Path, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<Vec<T>, Trouble> {
+    let mut all = Vec::new();
+    lines(path, |line| {
+        all.push(read(line)?);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Calls `each` with every line. Returns how many there were.
+fn lines(path: &Path, mut each: impl FnMut(&[u8]) -> Result<(), String>) -> Result<u64, Trouble> {
+    let mut input = BufReader::with_capacity(256 * 1024, open(path)?);
+    let mut line = Vec::new();
+    let mut number = 0;
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(|error| unreadable(path, &error))? == 0 {
+            return Ok(number);
+        }
+        number += 1;
+        let text = line.strip_suffix(b"\n");
+        let text = text.ok_or_else(|| wrong_line(path, number, "it has no end: the file is truncated"))?;
+        each(text).map_err(|why| wrong_line(path, number, &why))?;
+    }
+}
+
+fn mtree(path: &Path) -> Result<HashMap<Vec<u8>, Claim>, Trouble> {
+    let mut parser = mtree::Parser::default();
+    let mut all = HashMap::new();
+    let last = lines(path, |line| {
+        all.extend(parser.line(line)?);
+        Ok(())
+    })?;
+    parser.end().map_err(|why| wrong_line(path, last, &why))?;
+    Ok(all)
+}
+
+fn archive(path: &Path, progress: &Progress) -> Result<HashMap<Vec<u8>, Claim>, Trouble> {
+    let mut file = open(path)?;
+    let mut magic = [0; 6];
+    let read = file.read(&mut magic).and_then(|read| file.rewind().map(|()| read));
+    let read = read.map_err(|error| unreadable(path, &error))?;
+    let file = BufReader::with_capacity(256 * 1024, file);
+    let unpacked: Box<dyn Read> = match &magic[..read] {
+        [0x1F, 0x8B, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => {
+            Box::new(zstd::Decoder::with_buffer(file).map_err(|error| unreadable(path, &error))?)
+        }
+        [0xFD, b'7', b'z', ..] | [b'B', b'Z', b'h', ..] => {
+            return Err(Trouble::new(format!("{}: packed in a way that is not read here", path.display()))
+                .mended_by("unpack it first (xz -d, bzip2 -d)"));
+        }
+        _ => Box::new(file),
+    };
+    let mut reader = tar::Reader::new(unpacked);
+    let mut all = HashMap::new();
+    while let Some((name, claim)) = reader.next().map_err(|tar::Wrong { at, why }| {
+        Trouble::new(format!("{}, entry at byte {at}: {why}", path.display()))
+            .mended_by("nothing was imported; the archive has to be fetched or made again")
+    })? {
+        progress.moved(1);
+        // What comes later replaces what was there before, as when it is unpacked.
+        all.insert(name, claim);
+    }
+    Ok(all)
+}
