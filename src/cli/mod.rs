@@ -1,6 +1,7 @@
 //! The command line: what was said ([`args`]), and what it means ([`plan`]).
 
 mod args;
+mod hint;
 mod owners;
 mod plan;
 #[cfg(test)]
@@ -66,7 +67,10 @@ fn say(error: &clap::Error) -> i32 {
         }
         _ => {
             let text = error.render().to_string();
-            crate::tell!("{}", text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            // That an option may be meant as the command's name is true, and never what somebody wants.
+            let useful = |line: &&str| !line.trim().is_empty() && !line.contains("tip: to pass '");
+            crate::tell!("{}", text.lines().filter(useful).collect::<Vec<_>>().join("\n"));
             OUR_FAILURE
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::args::{EngineArg, RunArgs, UserNsArg};
+use super::hint;
 use crate::run::{Identity, Plan};
 use crate::sandbox::{Bind, Sandbox, UserNs};
 
@@ -34,6 +35,7 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
         identity: identity(&args.user)?,
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
+        other_meaning: hint::other_meaning(&args.command[0]),
         command: args.command,
     })
 }

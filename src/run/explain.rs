@@ -9,13 +9,14 @@ use super::{CANNOT_RUN, NOT_FOUND};
 use crate::engine::EngineError;
 use crate::sandbox::{Trouble, why};
 
-/// Nothing that could be `command` exists.
-pub fn not_found(command: &OsStr, path: Option<&OsStr>) -> Trouble {
+/// Nothing that could be `command` exists; the word may have had an `other_meaning`.
+pub fn not_found(command: &OsStr, path: Option<&OsStr>, other_meaning: Option<String>) -> Trouble {
     let command = command.display();
-    match path {
-        None => Trouble::new(format!("{command}: not found")),
-        Some(path) => Trouble::new(format!("{command}: not found in PATH ({})", path.display())),
-    }
+    let what = match path {
+        None => format!("{command}: not found"),
+        Some(path) => format!("{command}: not found in PATH ({})", path.display()),
+    };
+    Trouble { what, mend: other_meaning }
 }
 
 /// All that could be `command` is directories.

@@ -53,6 +53,8 @@ pub struct Plan {
     pub clear_env: bool,
     /// Variables to set, in order.
     pub env: Vec<(OsString, OsString)>,
+    /// What the program's name may have been meant as, should there be no such program.
+    pub other_meaning: Option<String>,
     /// The program and its arguments; not empty.
     pub command: Vec<OsString>,
 }

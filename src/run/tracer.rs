@@ -69,7 +69,7 @@ fn prepare(plan: Plan, mask: signal::Set) -> Result<(Launch, Points), (i32, Trou
     let mut there = candidates.iter().filter(|candidate| exists(candidate)).peekable();
     if there.peek().is_none() {
         let searched = path.filter(|_| !command.as_bytes().contains(&b'/'));
-        return Err((NOT_FOUND, explain::not_found(command, searched)));
+        return Err((NOT_FOUND, explain::not_found(command, searched, plan.other_meaning)));
     }
     if there.all(|candidate| Path::new(candidate).is_dir()) {
         return Err((CANNOT_RUN, explain::is_directory(command)));

@@ -40,6 +40,26 @@ fn a_program_that_is_not_found() {
 }
 
 #[test]
+fn mistyped_words_get_a_hint() {
+    let lab = Lab::new();
+    for (words, expected, hint) in [
+        (&["syscall", "--format", "json"][..], 127, "remainroot syscalls"),
+        (&["onwers", "show", "/"], 127, "remainroot owners"),
+        (&["--", "syscalls"], 127, "remainroot syscalls"),
+        (&["help"], 127, "remainroot --help"),
+        (&["--rotfs", "/", "true"], 125, "--rootfs"),
+        (&["syscalls", "--fromat", "json"], 125, "--format"),
+    ] {
+        let (out, err, status) = finish(lab.command().env("PATH", "/usr/bin:/bin").args(words));
+        assert_eq!((out.as_str(), status), ("", Some(expected)), "{words:?}: {err}");
+        assert!(err.contains(hint) && !err.contains("as a value"), "{words:?}: {err}");
+        assert!(err.lines().all(|line| line.len() > "remainroot: ".len()), "{words:?}: {err}");
+    }
+    let (_, err, _) = finish(lab.command().env("PATH", "/usr/bin").arg("remainroot-no-such-program"));
+    assert_eq!(err.lines().count(), 1, "{err}");
+}
+
+#[test]
 fn a_program_that_cannot_be_run() {
     let lab = Lab::new();
     let file = |name: &str, text: &str, mode| {

@@ -1,0 +1,49 @@
+//! What a word may have been meant as that was taken for a command, and is none.
+
+use std::ffi::OsStr;
+
+use clap::CommandFactory;
+
+use super::args::Cli;
+
+/// Options that other programs have as words.
+const OPTIONS: [(&str, &str); 2] = [("help", "--help"), ("version", "--version")];
+
+/// Says what `word`, where there is no command of that name, may have been meant as.
+pub fn other_meaning(word: &OsStr) -> Option<String> {
+    let word = word.to_str().filter(|word| !word.contains('/'))?;
+    if let Some((_, option)) = OPTIONS.iter().find(|(name, _)| *name == word) {
+        return Some(format!("if the option was meant: remainroot {option}"));
+    }
+    let cli = Cli::command();
+    let likeness = |name: &str| strsim::osa_distance(word, name);
+    let name = cli.get_subcommands().map(|sub| sub.get_name()).min_by_key(|name| likeness(name))?;
+    // One slip, and two where more than half of the word is left.
+    let slips = if name.len() > 4 { 2 } else { 1 };
+    (likeness(name) <= slips).then(|| format!("if the subcommand was meant: remainroot {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_seen_and_other_words_left_alone() {
+        let meant = |word: &str| other_meaning(OsStr::new(word));
+        for (word, expected) in [
+            ("syscall", "syscalls"),
+            ("sycsalls", "syscalls"),
+            ("owner", "owners"),
+            ("onwers", "owners"),
+            ("rnu", "run"),
+            ("syscalls", "syscalls"),
+            ("help", "--help"),
+        ] {
+            let meant = meant(word).unwrap_or_default();
+            assert!(meant.ends_with(&format!(": remainroot {expected}")), "{word}: {meant}");
+        }
+        for word in ["ls", "make", "runit", "sysctl", "./syscalls", "", "id"] {
+            assert_eq!(meant(word), None, "{word}");
+        }
+    }
+}
