@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 use remainroot_shims::owner::mirror::is_ours;
-use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Inode, Record, Store, Time, World};
+use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Record, Store, Time, World};
 
 use super::Trouble;
 use super::entry::{Entry, Kind, Source, Xattrs, through};
@@ -115,7 +115,7 @@ impl Tree<'_> {
         progress: &Progress,
     ) -> Result<Entry, Trouble> {
         let Found { path, fd, stat } = found;
-        let inode = Inode { generation: fd::generation(fd.as_fd()), ..fd::inode_of(&stat) };
+        let inode = fd::inode_of(&stat);
         let record = self.store.get(&File::new(fd.as_fd()), &inode);
         let attr = Attr::of(&inode, record.as_ref(), &self.world);
         let trouble = |verb: &str, errno| {

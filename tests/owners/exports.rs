@@ -22,7 +22,7 @@ fn gnu_tar_unpacks_the_same_tree() {
     run(remainroot(lab.path()).args(["owners", "export", "-o", "t.tar", "tree"]));
     sh(lab.path(), "mkdir new; tar -C new -xpf t.tar --numeric-owner --xattrs --xattrs-include='*'");
     same(&listing(&tree), &listing(&lab.path().join("new")));
-    assert!(fs::metadata(lab.path().join("t.tar")).unwrap().len() < 1_000_000, "holes were written");
+    assert!(fs::metadata(lab.path().join("t.tar")).unwrap().len() < 4_000_000, "holes were written");
     let blocks = sh(lab.path(), "stat -c %b new/holes").trim().parse::<u64>().unwrap();
     assert!(blocks < 1000, "holes were unpacked: {blocks} blocks");
 }

@@ -69,7 +69,7 @@ fn everything(dir: &Path) -> PathBuf {
         echo y > "$(printf 'n%.0s' $(seq 200))"; printf 'not \377 text' > "$(printf 'not\377text')"
         mkdir -p "$(printf 'long%.0s' $(seq 30))/below"; ln -s "$(printf 'z%.0s' $(seq 150))" d/far
         printf begin > holes; printf middle | dd of=holes seek=5000000 bs=1 conv=notrunc status=none
-        truncate -s 50M holes; find . -newermt 2001-09-09T01:46:40Z -exec touch -hd @1000000000 {} +"#,
+        truncate -s 50M holes; seq 400000 > large; find . -newermt 2001-09-09T01:46:40Z -exec touch -hd @1000000000 {} +"#,
     );
     dir.join("tree")
 }

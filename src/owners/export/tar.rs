@@ -2,7 +2,8 @@
 //! small. Numbers for owners and no names, no time but that of the content: nothing of the machine that it was made on.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 
 use tar::{EntryType, Header};
 
@@ -65,7 +66,7 @@ impl<W: Write> Writer<W> {
         progress: &Progress,
     ) -> Result<(), Trouble> {
         let unreadable = |error| cannot_read(entry, &error);
-        let mut content = entry.content().map_err(unreadable)?;
+        let content = entry.content().map_err(unreadable)?;
         let sparse = sparse::extents(&content, entry.size).map_err(unreadable)?;
         let map = sparse.as_deref().map(|extents| sparse_map(extents, entry.size)).unwrap_or_default();
         if sparse.is_some() {
@@ -86,7 +87,7 @@ impl<W: Write> Writer<W> {
             .map_err(cannot_write)?;
         let mut missing = 0;
         for extent in extents {
-            missing += self.copy(entry, &mut content, extent, progress)?;
+            missing += self.copy(entry, &content, extent, progress)?;
         }
         if missing > 0 {
             let path = shown(&entry.path);
@@ -163,16 +164,15 @@ impl<W: Write> Writer<W> {
     fn copy(
         &mut self,
         entry: &Entry,
-        content: &mut File,
+        content: &File,
         extent: Extent,
         progress: &Progress,
     ) -> Result<u64, Trouble> {
-        content.seek(SeekFrom::Start(extent.start)).map_err(|error| cannot_read(entry, &error))?;
         let mut buffer = vec![0; extent.length.min(128 * 1024) as usize];
         let mut left = extent.length;
         while left > 0 {
-            let room = left.min(buffer.len() as u64) as usize;
-            let read = match content.read(&mut buffer[..room]) {
+            let (room, at) = (left.min(buffer.len() as u64) as usize, extent.start + extent.length - left);
+            let read = match content.read_at(&mut buffer[..room], at) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
