@@ -13,6 +13,8 @@ use remainroot_shims::owner::{Attr, Inode, PERMISSIONS, Record, Time};
 pub enum Source {
     /// The index beside the tree.
     Index,
+    /// An extended attribute of the file.
+    Attribute,
 }
 
 impl Source {
@@ -20,6 +22,7 @@ impl Source {
     pub const fn word(self) -> &'static str {
         match self {
             Source::Index => "index",
+            Source::Attribute => "attribute",
         }
     }
 }
@@ -111,6 +114,14 @@ impl Entry {
     /// Its type, as real root would see it.
     pub const fn kind(&self) -> Kind {
         Kind::of(self.attr.mode)
+    }
+
+    /// What the index has of it.
+    pub fn indexed(&self) -> Option<&Record> {
+        match &self.record {
+            Some((record, Source::Index)) => Some(record),
+            _ => None,
+        }
     }
 
     /// The twelve mode bits.

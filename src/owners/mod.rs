@@ -3,7 +3,6 @@
 //! A [`Tree`] is a directory with what is known of its owners laid over it. Its [`Entry`]s come in an order that
 //! depends on nothing but their names, each as real root would see it; [`export`] writes them.
 
-#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
 mod claims;
 pub mod diff;
 mod entry;

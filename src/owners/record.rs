@@ -26,7 +26,7 @@ impl Change {
             path: entry.path.clone(),
             id: entry.inode.id,
             birth: entry.inode.btime,
-            before: entry.record.as_ref().map(|(record, _)| record.clone()),
+            before: entry.indexed().cloned(),
             after,
         }
     }

@@ -1,6 +1,8 @@
 //! Lists against trees, with a store in memory.
 
+use std::ffi::{CStr, CString};
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,7 @@ use super::import::{From, Outcome, import};
 use super::show::Depth;
 use super::{Progress, Tree, diff, set};
 use crate::store::Memory;
+use crate::sys::fd;
 
 const NATIVE: World =
     World { root_uid: 0, root_gid: 0, overflows: false, dac_override: true, reads_undumpable: true };
@@ -249,4 +252,35 @@ fn two_trees_are_compared() {
         assert!(line.starts_with(start), "{lines}");
     }
     assert!(lines.contains("-> 33:34, mode 0"), "{lines}");
+}
+
+#[test]
+fn attributes_on_the_files_are_understood_at_once() {
+    let lab = Lab::new();
+    let attribute = |path: &str, name: &CStr, value: &[u8]| {
+        let path = CString::new(lab.path().join(path).into_os_string().into_vec()).unwrap();
+        fd::set_xattr(&path, name, value, 0).unwrap();
+    };
+    attribute("d/file", c"user.rootlesscontainers", &[8, 33, 16, 34]);
+    attribute("d", c"user.containers.override_stat", b"5:6:0750:dir");
+    attribute("null", c"user.containers.override_stat", b"malformed");
+    let show = |store: &Memory| {
+        let mut lines = String::new();
+        super::show::show(&[lab.path()], Depth::Below, store, NATIVE, |line| {
+            lines += line;
+            Ok(())
+        })
+        .unwrap();
+        lines
+    };
+    let lines = show(&lab.store);
+    let line = |name: &str| lines.lines().find(|line| line.ends_with(name)).unwrap();
+    assert!(line("tree/d/other").contains("    33     34          1 "), "{lines}");
+    assert!(line("tree/d/other").contains(" attribute "), "{lines}");
+    assert!(line("tree/d").starts_with("drwxr-x---"), "{lines}");
+    assert!(line("tree/null").contains(" default "), "{lines}");
+    assert!(!lines.contains("user."), "the attributes themselves are hidden: {lines}");
+    let outcome = lab.import(&From::Attributes).unwrap();
+    assert_eq!(outcome, Outcome { taken: 2, unchanged: 0, strangers: 0, unmentioned: 3, refused: 1 });
+    assert!(show(&lab.store).contains(" index "));
 }

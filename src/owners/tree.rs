@@ -9,13 +9,13 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 use remainroot_shims::owner::mirror::is_ours;
-use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Record, Store, Time, World};
+use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Inode, Record, Store, Time, World};
 
-use super::Trouble;
 use super::entry::{Entry, Kind, Source, Xattrs, through};
 pub(super) use super::names::shown;
 use super::progress::Progress;
 use super::walk::{Found, Walk};
+use super::{Trouble, claims};
 use crate::sandbox::why;
 use crate::store::File;
 use crate::sys::fd;
@@ -116,22 +116,33 @@ impl Tree<'_> {
     ) -> Result<Entry, Trouble> {
         let Found { path, fd, stat } = found;
         let inode = fd::inode_of(&stat);
-        let record = self.store.get(&File::new(fd.as_fd()), &inode);
-        let attr = Attr::of(&inode, record.as_ref(), &self.world);
         let trouble = |verb: &str, errno| {
             let why = why(Errno::from_raw(errno));
             Trouble::new(format!("cannot {verb} {}: {why}", self.below(&path)))
         };
+        let (mut xattrs, mirrored) = native_xattrs(&fd, |name, errno| {
+            let name = shown(name);
+            progress.say(&trouble(&format!("read the attribute {name} of"), errno).to_string());
+        })
+        .map_err(|errno| trouble("list the attributes of", errno))?;
+        let record = match self.store.get(&File::new(fd.as_fd()), &inode) {
+            Some(record) => Some((record, Source::Index)),
+            None => self.mirrored_record(&mirrored, &inode).unwrap_or_else(|why| {
+                progress.say(&format!("{}: taken for absent: {why}", self.below(&path)));
+                None
+            }),
+        };
+        if let Some((record, _)) = &record {
+            xattrs.extend(record.xattrs.clone());
+        }
+        if let Some(value) = xattrs.get_mut(CAPABILITY) {
+            *value = version_2(value);
+        }
+        let attr = Attr::of(&inode, record.as_ref().map(|(record, _)| record), &self.world);
         let target = match Kind::of(attr.mode) {
             Kind::Link => fd::read_link(fd.as_fd()).map_err(|errno| trouble("read the link", errno))?,
             _ => Vec::new(),
         };
-        let (xattrs, mirrored) = self
-            .xattrs(&fd, record.as_ref(), |name, errno| {
-                let name = shown(name);
-                progress.say(&trouble(&format!("read the attribute {name} of"), errno).to_string());
-            })
-            .map_err(|errno| trouble("list the attributes of", errno))?;
         // A directory has one name; its links are its own dots.
         let first = if inode.nlink > 1 && !attr.is_dir() {
             match linked.get(&inode.id) {
@@ -146,46 +157,40 @@ impl Tree<'_> {
         };
         let size = if attr.is_file() { stat.stx_size } else { 0 };
         let mtime = Time { sec: stat.stx_mtime.tv_sec, nsec: stat.stx_mtime.tv_nsec };
-        let record = record.map(|record| (record, Source::Index));
         Ok(Entry { path, inode, attr, record, size, mtime, target, xattrs, mirrored, first, fd })
     }
 
-    /// All attributes as real root would see them: what is recorded, and what the kernel keeps. One that cannot be
-    /// read is told, and left out. Those that hold owners are apart.
-    fn xattrs(
-        &self,
-        fd: &OwnedFd,
-        record: Option<&Record>,
-        unreadable: impl Fn(&[u8], i32),
-    ) -> Result<(Xattrs, Xattrs), i32> {
-        let file = CString::new(through(fd.as_fd())).map_err(|_| libc::EINVAL)?;
-        let list = match fd::list_xattrs(&file) {
-            Err(libc::EOPNOTSUPP) => Vec::new(),
-            other => other?,
-        };
-        let (mut all, mut mirrored) = (Xattrs::new(), Xattrs::new());
-        for name in list.split_inclusive(|&byte| byte == 0) {
-            let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-            let bytes = name.to_bytes();
-            if HOSTS_OWN.iter().any(|own| bytes.starts_with(own)) {
-                continue;
-            }
-            match fd::xattr(&file, name) {
-                Ok(value) if is_ours(bytes) => drop(mirrored.insert(bytes.into(), value.into())),
-                Ok(value) => drop(all.insert(bytes.into(), value.into())),
-                // It was removed since, or there is none to be read.
-                Err(libc::ENODATA | libc::EOPNOTSUPP) => {}
-                Err(errno) => unreadable(bytes, errno),
-            }
-        }
-        if let Some(record) = record {
-            all.extend(record.xattrs.clone());
-        }
-        if let Some(value) = all.get_mut(CAPABILITY) {
-            *value = version_2(value);
-        }
-        Ok((all, mirrored))
+    /// What a file's own attributes say, if they say anything and the file can be what they say.
+    fn mirrored_record(&self, mirrored: &Xattrs, inode: &Inode) -> Result<Option<(Record, Source)>, String> {
+        let Some(claim) = claims::of_attributes(mirrored)? else { return Ok(None) };
+        claims::record(&claim, inode, None, &self.world).map(|record| Some((record, Source::Attribute)))
     }
+}
+
+/// The attributes that the kernel keeps, without those of the host's own; and apart from them those that hold owners. One
+/// that cannot be read is told, and left out.
+fn native_xattrs(fd: &OwnedFd, unreadable: impl Fn(&[u8], i32)) -> Result<(Xattrs, Xattrs), i32> {
+    let file = CString::new(through(fd.as_fd())).map_err(|_| libc::EINVAL)?;
+    let list = match fd::list_xattrs(&file) {
+        Err(libc::EOPNOTSUPP) => Vec::new(),
+        other => other?,
+    };
+    let (mut all, mut mirrored) = (Xattrs::new(), Xattrs::new());
+    for name in list.split_inclusive(|&byte| byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        let bytes = name.to_bytes();
+        if HOSTS_OWN.iter().any(|own| bytes.starts_with(own)) {
+            continue;
+        }
+        match fd::xattr(&file, name) {
+            Ok(value) if is_ours(bytes) => drop(mirrored.insert(bytes.into(), value.into())),
+            Ok(value) => drop(all.insert(bytes.into(), value.into())),
+            // It was removed since, or there is none to be read.
+            Err(libc::ENODATA | libc::EOPNOTSUPP) => {}
+            Err(errno) => unreadable(bytes, errno),
+        }
+    }
+    Ok((all, mirrored))
 }
 
 /// File capabilities in the form that belongs to no namespace (`VFS_CAP_REVISION_2`): version 3 ends in the id of its

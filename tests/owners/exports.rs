@@ -232,3 +232,45 @@ fn what_cannot_be_written_leaves_nothing_behind() {
     }
     assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "something was left behind");
 }
+
+#[test]
+fn what_umoci_unpacks_for_a_user_has_its_owners() {
+    if !can("what_umoci_unpacks_for_a_user_has_its_owners", &with(&["umoci", "tar"])) {
+        return;
+    }
+    let lab = Lab::new();
+    // What a user's umoci cannot make, and where it cannot put an attribute.
+    everything(lab.path());
+    sh(
+        lab.path(),
+        "cd tree; rm null disk pipe; find . -type l -delete; setfacl -bR .; setcap -r bin/ping; setfattr -x trusted.t d/e",
+    );
+    run(remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "image", "tree"]));
+    let home = lab.home("home");
+    run(lab.unprivileged("cp").args(["-r", "image", "home/image"]));
+    run(lab.unprivileged("umoci").current_dir(&home).args([
+        "unpack",
+        "--rootless",
+        "--image",
+        "image:latest",
+        "bundle",
+    ]));
+    let mut mtree = lab.command();
+    mtree.current_dir(&home).args(["owners", "export", "--format", "mtree", "bundle/rootfs"]);
+    let (found, expected) = (
+        run(&mut mtree),
+        run(remainroot(lab.path()).args(["owners", "export", "--format", "mtree", "tree"])),
+    );
+    assert!(expected.contains("mode=6755 uid=1000 gid=3000000"), "{expected}");
+    // Times of directories are those of the unpacking.
+    let owners = |text: &str| {
+        let word = |line: &str, start: &str| {
+            line.split(' ').find(|word| word.starts_with(start)).unwrap_or("").to_owned()
+        };
+        let line = |line: &str| {
+            ["./", "type=", "mode=", "uid=", "gid=", "sha256"].map(|start| word(line, start)).join(" ")
+        };
+        text.lines().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(owners(&found), owners(&expected));
+}

@@ -93,7 +93,7 @@ fn compare(
             Claims::ByInode(claims) => claims.remove(&entry.inode.id),
             Claims::ByPath(claims) => claims.remove(&entry.path),
             Claims::OnFiles if entry.first.is_some() => continue,
-            Claims::OnFiles => on_file(&entry, outcome, progress),
+            Claims::OnFiles => on_file(&entry, outcome),
         };
         let Some(claim) = claim else {
             // Other names of an inode are in no archive twice.
@@ -102,7 +102,7 @@ fn compare(
         };
         let before = entry.record.as_ref().map(|(record, _)| record);
         match claims::record(&claim, &entry.inode, before, &tree.world) {
-            Ok(record) if Some(&record) != before => {
+            Ok(record) if Some(&record) != entry.indexed() => {
                 changes.push(Change::of(&entry, record));
             }
             Ok(_) => outcome.unchanged += 1,
@@ -119,10 +119,10 @@ fn compare(
     Ok(changes)
 }
 
-fn on_file(entry: &Entry, outcome: &mut Outcome, progress: &Progress) -> Option<Claim> {
-    claims::of_attributes(&entry.mirrored).unwrap_or_else(|why| {
+/// What a file's own attributes say. Why they could not be believed has been told.
+fn on_file(entry: &Entry, outcome: &mut Outcome) -> Option<Claim> {
+    claims::of_attributes(&entry.mirrored).unwrap_or_else(|_| {
         outcome.refused += 1;
-        tell(progress, outcome.refused, &format!("{}: taken for absent: {why}", shown(&entry.path)));
         None
     })
 }
