@@ -7,6 +7,7 @@
 mod exports;
 #[path = "../support/mod.rs"]
 mod support;
+mod under;
 
 use std::collections::BTreeMap;
 use std::fs;
