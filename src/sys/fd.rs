@@ -81,23 +81,10 @@ pub fn inode_of(stat: &libc::statx) -> Inode {
     }
 }
 
-/// What tells a file's inode from its predecessors of the same number ([`Inode::generation`]): the FNV-1a hash of its
-/// handle, which is the same in every run.
+/// What tells a file's inode from its predecessors of the same number ([`Inode::generation`]): the FNV-1a hash of type
+/// and bytes of its handle (`name_to_handle_at(fd, "", …)`), which is the same in every run. `None` where there are no
+/// handles, or where asking is forbidden.
 pub fn generation(fd: BorrowedFd<'_>) -> Option<u64> {
-    let handle = file_handle(fd)?;
-    let hash = handle
-        .iter()
-        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
-    Some(hash)
-}
-
-/// `name_to_handle_at(fd, "", …)`: type and bytes of the handle by which the file's file system tells it from all that
-/// ever had its inode number. `None` where there are no handles, or where asking is forbidden.
-fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
-    // A FUSE server gives an inode another handle when the kernel has forgotten it for a while.
-    if file_system(fd).is_ok_and(|found| found.kind == FUSE_SUPER_MAGIC) {
-        return None;
-    }
     const HEAD: usize = 8;
     // struct file_handle: room for MAX_HANDLE_SZ, aligned as its integers are.
     let mut handle = [0u64; (HEAD + 128) / 8];
@@ -115,9 +102,17 @@ fn file_handle(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
         )
     });
     result.ok()?;
-    let length = (handle[0] & 0xFFFF_FFFF) as usize;
-    let bytes: Vec<u8> = handle.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    Some(bytes.get(4..HEAD + length)?.to_vec())
+    let (length, kind) = (handle[0] as u32 as usize, (handle[0] >> 32) as u32);
+    // A FUSE server gives an inode another handle when the kernel has forgotten it for a while. Its handles are of this
+    // type (and so are those of XFS).
+    if kind == FILEID_INO64_GEN && file_system(fd).is_ok_and(|found| found.kind == FUSE_SUPER_MAGIC) {
+        return None;
+    }
+    let bytes = handle.iter().flat_map(|word| word.to_ne_bytes()).skip(4).take(4 + length);
+    Some(
+        bytes
+            .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)),
+    )
 }
 
 /// A descriptor of another process's, as one of ours for the same open file (`pidfd_getfd`, Linux 5.6).
@@ -277,6 +272,9 @@ pub fn raise_limit() -> u64 {
         }
     }
 }
+
+/// `FILEID_INO64_GEN` of linux/exportfs.h.
+const FILEID_INO64_GEN: u32 = 0x81;
 
 /// `FUSE_SUPER_MAGIC` of linux/magic.h.
 const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
