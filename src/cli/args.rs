@@ -10,12 +10,12 @@ use super::syscalls::Format;
 
 const EXAMPLES: &str = "\
 Examples:
-  remainroot -- apt-get install -y postgresql
   remainroot -- debootstrap --variant=minbase bookworm ./rootfs
-  remainroot --rootfs ./rootfs -- apt-get update
+  remainroot --rootfs ./rootfs -- sh -c 'apt-get update && apt-get install -y make gcc'
   remainroot --rootfs ./rootfs --bind ~/src:/src --workdir /src -- make install
+  remainroot -- apt-get install -y postgresql        in a container that belongs to you
   remainroot --user www-data -- id
-  remainroot -- syscalls            a program named like a subcommand
+  remainroot -- syscalls                             a program named like a subcommand
 
 Exit status: the program's own; if a signal killed it, remainroot dies of the same signal. 125: remainroot \
 itself failed; 126: the program could not be run; 127: it was not found.

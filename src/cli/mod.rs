@@ -65,6 +65,11 @@ fn say(error: &clap::Error) -> i32 {
             let _ = error.print();
             0
         }
+        // Help that nobody asked for goes to stderr.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            OUR_FAILURE
+        }
         _ => {
             let text = error.render().to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);

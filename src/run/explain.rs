@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -11,12 +12,26 @@ use crate::sandbox::{Trouble, why};
 
 /// Nothing that could be `command` exists; the word may have had an `other_meaning`.
 pub fn not_found(command: &OsStr, path: Option<&OsStr>, other_meaning: Option<String>) -> Trouble {
-    let command = command.display();
+    let command = if command.is_empty() { OsStr::new("''") } else { command }.display();
     let what = match path {
         None => format!("{command}: not found"),
         Some(path) => format!("{command}: not found in PATH ({})", path.display()),
     };
     Trouble { what, mend: other_meaning }
+}
+
+/// Nothing that could be `command` was found, and `closed`, a part of the path, could not be looked into.
+pub fn not_all_searched(
+    command: &OsStr,
+    path: &OsStr,
+    closed: Option<&Path>,
+    other_meaning: Option<String>,
+) -> Trouble {
+    let mut trouble = not_found(command, Some(path), other_meaning);
+    if let Some(closed) = closed {
+        trouble.what.push_str(&format!("; {} cannot be searched: Permission denied", closed.display()));
+    }
+    trouble
 }
 
 /// All that could be `command` is directories.

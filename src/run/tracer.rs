@@ -66,13 +66,20 @@ fn prepare(plan: Plan, mask: signal::Set) -> Result<(Launch, Points), (i32, Trou
     let env = Environment::make(std::env::vars_os(), keep, &account, &plan.env);
     let path = env.get("PATH");
     let candidates = environment::candidates(command, path);
-    let mut there = candidates.iter().filter(|candidate| exists(candidate)).peekable();
-    if there.peek().is_none() {
-        let searched = path.filter(|_| !command.as_bytes().contains(&b'/'));
+    let searched = path.filter(|_| !command.as_bytes().contains(&b'/'));
+    let found: Vec<_> = candidates.iter().map(|candidate| look(candidate)).collect();
+    if found.iter().all(|found| *found == Look::Nothing) {
         return Err((NOT_FOUND, explain::not_found(command, searched, plan.other_meaning)));
     }
-    if there.all(|candidate| Path::new(candidate).is_dir()) {
+    if found.iter().all(|found| matches!(found, Look::Nothing | Look::Directory)) {
         return Err((CANNOT_RUN, explain::is_directory(command)));
+    }
+    if let Some(searched) = searched
+        && found.iter().all(|found| matches!(found, Look::Nothing | Look::Closed))
+    {
+        let closed = candidates.iter().zip(&found).find(|(_, found)| **found == Look::Closed);
+        let dir = closed.and_then(|(candidate, _)| Path::new(candidate).parent());
+        return Err((CANNOT_RUN, explain::not_all_searched(command, searched, dir, plan.other_meaning)));
     }
     let launch = Launch {
         candidates: strings(&candidates),
@@ -86,11 +93,28 @@ fn prepare(plan: Plan, mask: signal::Set) -> Result<(Launch, Points), (i32, Trou
     Ok((launch, inside.points))
 }
 
-/// Whether there is anything at `path`. Where that cannot be told, exec will find out why.
-fn exists(path: &OsStr) -> bool {
+/// What there is under the name of a program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Nothing.
+    Nothing,
+    /// A directory.
+    Directory,
+    /// It cannot be told: a directory on the way is closed to us.
+    Closed,
+    /// Something that may be executed; if not, exec will find out why.
+    Something,
+}
+
+fn look(path: &OsStr) -> Look {
     match Path::new(path).metadata() {
-        Ok(_) => true,
-        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        Ok(data) if data.is_dir() => Look::Directory,
+        Ok(_) => Look::Something,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Look::Nothing,
+            ErrorKind::PermissionDenied => Look::Closed,
+            _ => Look::Something,
+        },
     }
 }
 

@@ -115,6 +115,13 @@ fn checked(rootfs: &Path) -> Result<PathBuf, Trouble> {
 
 fn bind_all(root: &Root, binds: &[Bind]) -> Result<(), Trouble> {
     for Bind { source, target, read_only } in binds {
+        if let Err(error) = source.metadata() {
+            let trouble = Trouble::new(format!("--bind {}: {}", source.display(), why_io(&error)));
+            // As in --bind=~/src, and in quotes.
+            let has_tilde = source.starts_with("~");
+            let mend = "the shell replaces ~ only at the start of a word: write $HOME";
+            return Err(if has_tilde { trouble.mended_by(mend) } else { trouble });
+        }
         bind(root, source, target)?;
         if *read_only {
             protect(root, target)?;

@@ -47,6 +47,7 @@ fn mistyped_words_get_a_hint() {
         (&["onwers", "show", "/"], 127, "remainroot owners"),
         (&["--", "syscalls"], 127, "remainroot syscalls"),
         (&["help"], 127, "remainroot --help"),
+        (&["--", ""], 127, "'': not found"),
         (&["--rotfs", "/", "true"], 125, "--rootfs"),
         (&["syscalls", "--fromat", "json"], 125, "--format"),
     ] {
@@ -57,6 +58,20 @@ fn mistyped_words_get_a_hint() {
     }
     let (_, err, _) = finish(lab.command().env("PATH", "/usr/bin").arg("remainroot-no-such-program"));
     assert_eq!(err.lines().count(), 1, "{err}");
+}
+
+#[test]
+fn a_path_that_is_closed_in_part() {
+    let lab = Lab::new();
+    let closed = lab.home("closed");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let path = format!("{}:/usr/bin", lab.path().join("closed/in").display());
+    let run = |word: &str| finish(lab.command().args(["--userns", "none"]).env("PATH", &path).arg(word));
+    assert_eq!(run("true"), (String::new(), String::new(), Some(0)));
+    let (_, err, status) = run("remainroot-no-such-program");
+    // As env(1): it may be there.
+    assert_eq!(status, Some(126), "{err}");
+    assert!(err.contains("not found in PATH") && err.contains("closed/in cannot be searched"), "{err}");
 }
 
 #[test]
@@ -108,7 +123,8 @@ fn our_own_failures_are_125() {
         (&["--user", "root:no-such-group", "true"], "no-such-group"),
         (&["--env", "novalue", "true"], "novalue"),
         (&["--bind", "a", "true"], "--bind a"),
-        (&["--bind", "/no/such/source", "true"], "/no/such/source"),
+        (&["--bind", "/no/such/source", "true"], "--bind /no/such/source"),
+        (&["--bind", "~/src:/src", "true"], "$HOME"),
         (&["--workdir", "/no/such/dir", "true"], "/no/such/dir"),
         (&["--rootfs", "/no/such/dir", "true"], "debootstrap"),
         (&["--rootfs", file, "true"], "not a directory"),
