@@ -95,6 +95,8 @@ pub struct Entry {
     pub record: Option<(Record, Source)>,
     /// Bytes of content; 0 for all but regular files.
     pub size: u64,
+    /// Bytes that the file itself has; a placeholder for a device should have none.
+    pub native_size: u64,
     /// Time of the last change to the content.
     pub mtime: Time,
     /// The text of a symbolic link; empty for others.
@@ -127,6 +129,11 @@ impl Entry {
     /// The twelve mode bits.
     pub const fn permissions(&self) -> u32 {
         self.attr.mode & PERMISSIONS
+    }
+
+    /// The file itself.
+    pub(super) fn held(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Opens the content of a regular file for reading.

@@ -19,6 +19,8 @@ pub mod show;
 #[cfg(test)]
 mod tests;
 mod tree;
+#[allow(dead_code, reason = "`owners verify` and `repair` come with the store that lasts")]
+pub mod verify;
 mod walk;
 
 pub use crate::sandbox::Trouble;

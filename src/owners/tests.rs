@@ -2,17 +2,21 @@
 
 use std::ffi::{CStr, CString};
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::libc;
 use remainroot_shims::abi::{Errno, Gid, Uid, makedev};
 use remainroot_shims::owner::{Attributes, Device, FileId, Inode, Record, Store, Time, World};
 
 use super::import::{From, Outcome, import};
+use super::names::shown;
 use super::show::Depth;
+use super::verify::{self, Repair, Verdict};
 use super::{Progress, Tree, diff, set};
-use crate::store::Memory;
+use crate::store::{Memory, Row, Traits};
 use crate::sys::fd;
 
 const NATIVE: World =
@@ -283,4 +287,99 @@ fn attributes_on_the_files_are_understood_at_once() {
     let outcome = lab.import(&From::Attributes).unwrap();
     assert_eq!(outcome, Outcome { taken: 2, unchanged: 0, strangers: 0, unmentioned: 3, refused: 1 });
     assert!(show(&lab.store).contains(" index "));
+}
+
+/// The row of a file that says `owner`.
+fn row(path: &Path, uid: u32) -> Row {
+    let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let held = fd::open_path(libc::AT_FDCWD, &name, libc::O_NOFOLLOW).unwrap();
+    let stat =
+        fd::statx(held.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_BASIC_STATS | libc::STATX_BTIME);
+    let inode = fd::inode_of(&stat.unwrap());
+    Row {
+        fs: 1,
+        ino: inode.id.ino,
+        btime: inode.btime,
+        generation: fd::generation(held.as_fd()),
+        traits: Traits::default(),
+        alone: false,
+        young: false,
+        record: Record::owned(Uid::new(uid).unwrap(), Gid::ROOT),
+    }
+}
+
+fn mirror(path: &Path, uid: u8) {
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    fd::set_xattr(&path, c"user.rootlesscontainers", &[8, uid, 16, 0], 0).unwrap();
+}
+
+#[test]
+fn index_attributes_and_tree_are_compared() {
+    let lab = Lab::new();
+    let path = lab.path();
+    let look = |rows: &[Row]| {
+        let (mut lines, nothing) = (String::new(), Memory::default());
+        let tree = Tree { path: &path, store: &nothing, world: NATIVE };
+        let verdict = verify::verify(&tree, rows.to_vec(), |line| {
+            lines += line.split_once("/tree").unwrap().1;
+            Ok(())
+        });
+        (verdict.unwrap(), lines)
+    };
+    assert_eq!(look(&[]), (Verdict::default(), String::new()));
+    mirror(&path.join("d"), 33);
+    mirror(&path.join("null"), 34);
+    let good = [row(&path.join("d"), 33), row(&path.join("d/link"), 7)];
+    let verdict = Verdict { indexed: 2, attribute_only: 1, wrong: 0, strays: 0 };
+    assert_eq!(look(&good), (verdict, String::new()));
+    let mut device = row(&path.join("d/file"), 0);
+    device.record.device = Some(Device::Char(makedev(1, 3)));
+    let mut earlier = row(&path.join("null"), 34);
+    earlier.generation = earlier.generation.map(|generation| generation ^ 1);
+    let mut stray = row(&path, 1);
+    stray.btime = Some(Time { sec: 1, nsec: 1 });
+    let bad = [row(&path.join("d"), 5), device, stray, row(&path, 0)];
+    let (verdict, lines) = look(&bad);
+    assert_eq!(verdict, Verdict { indexed: 3, attribute_only: 1, wrong: 3, strays: 1 }, "{lines}");
+    assert_eq!(
+        lines,
+        ": 0:0 by the index, and no attribute\n/d: 5:0 by the index, 33:0 by its attribute\n\
+         /d/file: a device by the index, but a regular file with content\n"
+    );
+    if earlier.generation.is_some() {
+        assert!(look(&[earlier]).1.contains("an earlier file"));
+    }
+    let alone = Row { alone: true, ..row(&path.join("d"), 5) };
+    assert_eq!(look(&[alone]).0.wrong, 0);
+}
+
+#[test]
+fn a_lost_index_is_made_anew_from_attributes() {
+    let lab = Lab::new();
+    let path = lab.path();
+    mirror(&path.join("d"), 33);
+    mirror(&path.join("d/file"), 34);
+    let alone = Row { alone: true, ..row(&path.join("d/file"), 35) };
+    let repair = |rows: &[Row]| {
+        let (mut lines, store) = (String::new(), Memory::default());
+        let tree = Tree { path: &path, store: &store, world: NATIVE };
+        let repair = verify::repair(&tree, rows.to_vec(), |line| {
+            lines += line.split_once("/tree").unwrap().1;
+            Ok(())
+        });
+        let mut known = Vec::new();
+        let looked = tree.each(&Progress::new("looking"), |entry| {
+            known.extend(entry.indexed().map(|record| (shown(&entry.path), record.uid.raw())));
+            Ok(())
+        });
+        looked.unwrap();
+        (repair.unwrap(), lines, known)
+    };
+    let (result, lines, known) = repair(&[]);
+    assert_eq!(result, Repair { recovered: 2, malformed: 0, unknown: 1, bare: 2 });
+    assert_eq!(lines, "/d/link: a symbolic link, which cannot carry an attribute\n");
+    let owners = [("d", 33), ("d/file", 34), ("d/other", 34)].map(|(path, uid)| (path.to_owned(), uid));
+    assert_eq!(known, owners);
+    let (result, _, known) = repair(&[alone]);
+    assert_eq!((result.recovered, known), (1, owners[..1].to_vec()));
 }

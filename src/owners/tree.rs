@@ -157,7 +157,8 @@ impl Tree<'_> {
         };
         let size = if attr.is_file() { stat.stx_size } else { 0 };
         let mtime = Time { sec: stat.stx_mtime.tv_sec, nsec: stat.stx_mtime.tv_nsec };
-        Ok(Entry { path, inode, attr, record, size, mtime, target, xattrs, mirrored, first, fd })
+        let native_size = stat.stx_size;
+        Ok(Entry { path, inode, attr, record, size, native_size, mtime, target, xattrs, mirrored, first, fd })
     }
 
     /// What a file's own attributes say, if they say anything and the file can be what they say.

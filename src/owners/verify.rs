@@ -1,0 +1,177 @@
+//! `remainroot owners verify` and `repair`: the index against the attributes, and both against the tree.
+
+use std::collections::HashMap;
+
+use remainroot_shims::owner::lists::Claim;
+use remainroot_shims::owner::mirror::override_stat::Kind as Claimed;
+use remainroot_shims::owner::{Attr, Device, Record, Time};
+
+use super::entry::{Entry, Kind};
+use super::record::Change;
+use super::{Progress, Tree, Trouble, claims};
+use crate::store::Row;
+use crate::sys::fd;
+
+/// Rows by inode number and birth time.
+type Rows = HashMap<(u64, Option<Time>), Row>;
+
+/// What has come of a look at everything.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Files with a record in the index.
+    pub indexed: u64,
+    /// Files whose attribute alone says whose they are.
+    pub attribute_only: u64,
+    /// Files about which index, attribute and tree do not agree.
+    pub wrong: u64,
+    /// Records of files that are not in the tree.
+    pub strays: u64,
+}
+
+/// Passes a line on whatever does not agree to `print`. The tree's own store plays no part: what is in the index is in
+/// `rows`.
+pub fn verify(
+    tree: &Tree<'_>,
+    rows: Vec<Row>,
+    mut print: impl FnMut(&str) -> Result<(), Trouble>,
+) -> Result<Verdict, Trouble> {
+    let progress = Progress::new("verifying");
+    let mut rows = by_inode(rows);
+    let mut verdict = Verdict::default();
+    let mut entries = tree.entries(&progress)?;
+    while let Some(entry) = entries.next()? {
+        if entry.first.is_some() {
+            continue;
+        }
+        let row = rows.remove(&key(&entry));
+        verdict.indexed += u64::from(row.is_some());
+        let found = match (&row, claims::of_attributes(&entry.mirrored)) {
+            (_, Err(why)) => Some(format!("a malformed attribute: {why}")),
+            (Some(row), _) if is_of_another(row, &entry) => {
+                Some("the index has a record of an earlier file with its inode number".to_owned())
+            }
+            (Some(row), _) if stands_for_nothing(&row.record, &entry) => {
+                Some(format!("a device by the index, but {} with content", Kind::of(entry.inode.mode).word()))
+            }
+            (Some(row), _) if row.alone => None,
+            (Some(row), Ok(Some(claim))) => disagreement(&row.record, &claim, &entry, tree),
+            (Some(row), Ok(None)) if carries_attributes(&entry) => {
+                Some(format!("{}:{} by the index, and no attribute", row.record.uid, row.record.gid))
+            }
+            (None, Ok(Some(claim))) => {
+                verdict.attribute_only += 1;
+                claims::record(&claim, &entry.inode, None, &tree.world)
+                    .err()
+                    .map(|why| format!("an attribute: {why}"))
+            }
+            (_, Ok(None)) => None,
+        };
+        if let Some(found) = found {
+            verdict.wrong += 1;
+            print(&format!("{}: {found}\n", tree.below(&entry.path)))?;
+        }
+    }
+    verdict.strays = rows.len() as u64;
+    Ok(verdict)
+}
+
+/// What a repair has come to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Repair {
+    /// Files whose record was made anew from their attributes.
+    pub recovered: u64,
+    /// Files whose attributes make no sense.
+    pub malformed: u64,
+    /// Links, pipes, sockets and devices without a record: they cannot carry an attribute.
+    pub unknown: u64,
+    /// Files and directories without record or attribute: root's, if nothing was lost.
+    pub bare: u64,
+}
+
+/// Records in the tree's store what attributes say, where that is something else than `rows` have. Passes a line on
+/// everything that they cannot say to `print`.
+pub fn repair(
+    tree: &Tree<'_>,
+    rows: Vec<Row>,
+    mut print: impl FnMut(&str) -> Result<(), Trouble>,
+) -> Result<Repair, Trouble> {
+    let progress = Progress::new("repairing");
+    let mut rows = by_inode(rows);
+    let (mut repair, mut changes) = (Repair::default(), Vec::new());
+    let mut entries = tree.entries(&progress)?;
+    while let Some(entry) = entries.next()? {
+        if entry.first.is_some() {
+            continue;
+        }
+        let row = rows.remove(&key(&entry)).filter(|row| !is_of_another(row, &entry));
+        let before = row.as_ref().map(|row| &row.record);
+        let claim = claims::of_attributes(&entry.mirrored).and_then(|claim| {
+            claim.map(|claim| claims::record(&claim, &entry.inode, before, &tree.world)).transpose()
+        });
+        match claim {
+            Ok(Some(_)) if row.as_ref().is_some_and(|row| row.alone) => {}
+            Ok(Some(record)) if Some(&record) == before => {}
+            Ok(Some(record)) => changes.push(Change::of(&entry, record)),
+            Ok(None) if row.is_some() => {}
+            Ok(None) if carries_attributes(&entry) => repair.bare += 1,
+            Ok(None) => {
+                repair.unknown += 1;
+                print(&format!(
+                    "{}: {}, which cannot carry an attribute\n",
+                    tree.below(&entry.path),
+                    entry.kind().word()
+                ))?;
+            }
+            Err(why) => {
+                repair.malformed += 1;
+                print(&format!("{}: {why}\n", tree.below(&entry.path)))?;
+            }
+        }
+    }
+    repair.recovered = changes.len() as u64;
+    tree.record(&changes, &progress)?;
+    Ok(repair)
+}
+
+fn by_inode(rows: Vec<Row>) -> Rows {
+    rows.into_iter().map(|row| ((row.ino, row.btime), row)).collect()
+}
+
+fn key(entry: &Entry) -> (u64, Option<Time>) {
+    (entry.inode.id.ino, entry.inode.btime)
+}
+
+/// Whether a row was made for an earlier inode of the same number.
+fn is_of_another(row: &Row, entry: &Entry) -> bool {
+    let now = row.generation.and_then(|_| fd::generation(entry.held()));
+    row.generation.zip(now).is_some_and(|(then, now)| then != now)
+}
+
+/// Whether a record says of a file that it is a device, which it cannot be.
+fn stands_for_nothing(record: &Record, entry: &Entry) -> bool {
+    record.device.is_some() && (Kind::of(entry.inode.mode) != Kind::File || entry.native_size > 0)
+}
+
+/// Whether a file is of a type that can have attributes of users.
+fn carries_attributes(entry: &Entry) -> bool {
+    matches!(Kind::of(entry.inode.mode), Kind::File | Kind::Dir)
+}
+
+/// What an attribute says otherwise than the index.
+fn disagreement(record: &Record, claim: &Claim, entry: &Entry, tree: &Tree<'_>) -> Option<String> {
+    let attr = Attr::of(&entry.inode, Some(record), &tree.world);
+    let (uid, gid) = (claim.uid.unwrap_or(attr.uid), claim.gid.unwrap_or(attr.gid));
+    if (uid, gid) != (attr.uid, attr.gid) {
+        return Some(format!("{}:{} by the index, {uid}:{gid} by its attribute", attr.uid, attr.gid));
+    }
+    let permissions = attr.mode & 0o7777;
+    if let Some(mode) = claim.mode.filter(|mode| u32::from(*mode) != permissions) {
+        return Some(format!("mode {permissions:04o} by the index, {mode:04o} by its attribute"));
+    }
+    let device = match claim.kind? {
+        Claimed::Char(dev) => Some(Device::Char(dev)),
+        Claimed::Block(dev) => Some(Device::Block(dev)),
+        _ => None,
+    };
+    (device != record.device).then(|| "another device by the index than by its attribute".to_owned())
+}
