@@ -36,11 +36,14 @@ impl Progress {
     pub fn moved(&self, bytes: u64) {
         let mut bar = self.bar.borrow_mut();
         if bar.is_none() && self.began.elapsed() >= PATIENCE {
-            let new = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let new = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} files, {elapsed}") {
                 new.set_style(style);
             }
             new.set_prefix(self.what);
+            new.set_message(self.files.get().to_string());
+            new.set_elapsed(self.began.elapsed());
+            new.set_draw_target(ProgressDrawTarget::stderr());
             *bar = Some(new);
         }
         if let Some(bar) = &*bar {

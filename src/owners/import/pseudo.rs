@@ -4,14 +4,19 @@ use std::path::Path;
 
 use remainroot_shims::owner::FileId;
 use remainroot_shims::owner::lists::Claim;
-use rusqlite::{Connection, Error, OpenFlags, Row};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, Row};
 
 use crate::owners::Trouble;
 
 /// Reads all rows: inodes, and what is said of them.
 pub(super) fn read(path: &Path) -> Result<Vec<(FileId, Claim)>, Trouble> {
-    let trouble =
-        |error: Error| Trouble::new(format!("{}: not a database of pseudo's: {error}", path.display()));
+    let trouble = |error: Error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Trouble::new(format!("{}: locked: pseudo is at work", path.display()))
+                .mended_by("wait until its server has ended, or end it: pseudo -S")
+        }
+        _ => Trouble::new(format!("{}: not a database of pseudo's: {error}", path.display())),
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags).map_err(trouble)?;
     let mut all = Vec::new();
