@@ -41,7 +41,7 @@ _remainroot() {
 
     case "${cmd}" in
         remainroot)
-            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --help --version run syscalls owners"
+            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --store --owner-xattr --help --version run syscalls owners"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -79,6 +79,17 @@ _remainroot() {
                     ;;
                 --engine)
                     COMPREPLY=($(compgen -W "auto ptrace" -- "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -165,7 +176,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__run)
-            opts="-h --rootfs --bind --workdir --env --clear-env --user --userns --engine --help"
+            opts="-h --rootfs --bind --workdir --env --clear-env --user --userns --engine --store --owner-xattr --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -203,6 +214,17 @@ _remainroot() {
                     ;;
                 --engine)
                     COMPREPLY=($(compgen -W "auto ptrace" -- "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
                     return 0
                     ;;
                 *)

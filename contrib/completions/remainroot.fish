@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_remainroot_global_optspecs
-    string join \n rootfs= bind= workdir= env= clear-env user= userns= engine= h/help V/version
+    string join \n rootfs= bind= workdir= env= clear-env user= userns= engine= store= owner-xattr= h/help V/version
 end
 
 function __fish_remainroot_needs_command
@@ -35,6 +35,10 @@ keep\t'Stay in the present one'
 none\t'Use none at all, as fakeroot does: for hosts that forbid them'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l engine -d 'What stops the guest to answer its system calls' -r -f -a "auto\t'The best that there is'
 ptrace\t'ptrace(2)'"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto, which is $REMAINROOT_STORE or else the user\'s own (~/.local/state/remainroot)' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
+override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
+none\t'None: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s V -l version -d 'Print version'
@@ -52,6 +56,10 @@ keep\t'Stay in the present one'
 none\t'Use none at all, as fakeroot does: for hosts that forbid them'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l engine -d 'What stops the guest to answer its system calls' -r -f -a "auto\t'The best that there is'
 ptrace\t'ptrace(2)'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto, which is $REMAINROOT_STORE or else the user\'s own (~/.local/state/remainroot)' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
+override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
+none\t'None: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -l format -d 'How to print it' -r -f -a "text\t'Aligned columns'

@@ -107,6 +107,15 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t = EngineArg::Auto)]
     pub engine: EngineArg,
 
+    /// Where the owners of files are kept: memory (until CMD ends), a directory, or auto, which is $REMAINROOT_STORE or
+    /// else the user's own (~/.local/state/remainroot).
+    #[arg(long, value_name = "auto|memory|PATH", default_value = "memory", value_hint = ValueHint::DirPath)]
+    pub store: OsString,
+
+    /// The attribute in which files and directories carry their owners themselves, unless --store is memory.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OwnerXattrArg::Rootlesscontainers)]
+    pub owner_xattr: OwnerXattrArg,
+
     /// The program to run, and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD",
         value_hint = ValueHint::CommandWithArguments)]
@@ -123,6 +132,17 @@ pub enum UserNsArg {
     /// Stay in the present one.
     Keep,
     /// Use none at all, as fakeroot does: for hosts that forbid them.
+    None,
+}
+
+/// `--owner-xattr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OwnerXattrArg {
+    /// user.rootlesscontainers, as umoci and others have it.
+    Rootlesscontainers,
+    /// user.containers.override_stat, as containers/storage and fuse-overlayfs have it.
+    Override,
+    /// None: neither written nor read.
     None,
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use crate::owners::export::{self, Compression, Format, Grain, Image, Output, Times};
 use crate::owners::show::{self, Depth};
 use crate::owners::{Tree, Trouble, diff, enter};
-use crate::store::Memory;
+use crate::store::Kept;
 
 /// What can be done with owners.
 #[derive(Debug, Subcommand)]
@@ -100,12 +100,12 @@ pub fn execute(what: Owners) -> Result<i32> {
     match what {
         Owners::Show { recursive, paths } => {
             let world = enter()?;
-            show::show(&paths, depth(recursive), &Memory::default(), world, print)?;
+            show::show(&paths, depth(recursive), &Kept::default(), world, print)?;
             Ok(0)
         }
         Owners::Diff { one, other } => {
             let world = enter()?;
-            let store = Memory::default();
+            let store = Kept::default();
             let tree = |path| Tree { path, store: &store, world };
             let found = diff::diff(&tree(&one), &tree(&other), print)?;
             Ok(i32::from(found > 0))
@@ -149,7 +149,7 @@ fn export(args: ExportArgs) -> Result<i32> {
         _ => Output::Stdout,
     };
     let world = enter()?;
-    let store = Memory::default();
+    let store = Kept::default();
     let tree = Tree { path: &args.tree, store: &store, world };
     export::export(&tree, &format, times, &to)?;
     Ok(0)

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::args::{EngineArg, RunArgs, UserNsArg};
+use super::args::{EngineArg, OwnerXattrArg, RunArgs, UserNsArg};
 use super::hint;
 use crate::run::{Identity, Plan};
 use crate::sandbox::{Bind, Sandbox, UserNs};
+use crate::store::{Choice, Format};
 
 /// Makes a plan of what was said. Nothing is looked up yet: names of users, and whether files exist, are questions
 /// to the guest's world, which does not exist before the plan is carried out.
@@ -32,12 +33,27 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
     }
     Ok(Plan {
         sandbox,
+        store: store(args.store),
+        owner_xattr: match args.owner_xattr {
+            OwnerXattrArg::Rootlesscontainers => Some(Format::RootlessContainers),
+            OwnerXattrArg::Override => Some(Format::Override),
+            OwnerXattrArg::None => None,
+        },
         identity: identity(&args.user)?,
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
         other_meaning: hint::other_meaning(&args.command[0]),
         command: args.command,
     })
+}
+
+/// `auto|memory|PATH`.
+fn store(word: OsString) -> Choice {
+    match word.as_bytes() {
+        b"auto" => Choice::Auto,
+        b"memory" => Choice::Memory,
+        _ => Choice::Directory(word.into()),
+    }
 }
 
 /// `SRC[:DST[:ro]]`.

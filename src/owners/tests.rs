@@ -16,7 +16,7 @@ use super::names::shown;
 use super::show::Depth;
 use super::verify::{self, Repair, Verdict};
 use super::{Progress, Tree, diff, set};
-use crate::store::{Memory, Row, Traits};
+use crate::store::{Kept, Row, Traits};
 use crate::sys::fd;
 
 const NATIVE: World =
@@ -25,7 +25,7 @@ const NATIVE: World =
 /// A tree with a file of two names, a link and a directory.
 struct Lab {
     dir: tempfile::TempDir,
-    store: Memory,
+    store: Kept,
 }
 
 impl Lab {
@@ -37,7 +37,7 @@ impl Lab {
         fs::hard_link(tree.join("d/file"), tree.join("d/other")).unwrap();
         symlink("file", tree.join("d/link")).unwrap();
         fs::write(tree.join("null"), "").unwrap();
-        Lab { dir, store: Memory::default() }
+        Lab { dir, store: Kept::default() }
     }
 
     fn path(&self) -> PathBuf {
@@ -126,7 +126,7 @@ fn what_was_exported_is_imported() {
             Format::Mtree => From::Mtree(to),
             _ => From::Fakeroot(to),
         };
-        let new = Memory::default();
+        let new = Kept::default();
         let outcome = lab.import_to(&new, &from).unwrap();
         assert_eq!((outcome.strangers, outcome.refused), (0, 0), "{format:?}");
         let other = Tree { path: &tree, store: &new, world: NATIVE };
@@ -167,7 +167,7 @@ fn of_a_list_that_is_wrong_nothing_is_taken() {
 
 /// A store that has no room for a second file.
 #[derive(Default)]
-struct Full(Memory, std::cell::Cell<u32>);
+struct Full(Kept, std::cell::Cell<u32>);
 
 impl Store for Full {
     fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
@@ -268,7 +268,7 @@ fn attributes_on_the_files_are_understood_at_once() {
     attribute("d/file", c"user.rootlesscontainers", &[8, 33, 16, 34]);
     attribute("d", c"user.containers.override_stat", b"5:6:0750:dir");
     attribute("null", c"user.containers.override_stat", b"malformed");
-    let show = |store: &Memory| {
+    let show = |store: &Kept| {
         let mut lines = String::new();
         super::show::show(&[lab.path()], Depth::Below, store, NATIVE, |line| {
             lines += line;
@@ -304,6 +304,7 @@ fn row(path: &Path, uid: u32) -> Row {
         traits: Traits::default(),
         alone: false,
         young: false,
+        overlay: false,
         record: Record::owned(Uid::new(uid).unwrap(), Gid::ROOT),
     }
 }
@@ -318,7 +319,7 @@ fn index_attributes_and_tree_are_compared() {
     let lab = Lab::new();
     let path = lab.path();
     let look = |rows: &[Row]| {
-        let (mut lines, nothing) = (String::new(), Memory::default());
+        let (mut lines, nothing) = (String::new(), Kept::default());
         let tree = Tree { path: &path, store: &nothing, world: NATIVE };
         let verdict = verify::verify(&tree, rows.to_vec(), |line| {
             lines += line.split_once("/tree").unwrap().1;
@@ -361,7 +362,7 @@ fn a_lost_index_is_made_anew_from_attributes() {
     mirror(&path.join("d/file"), 34);
     let alone = Row { alone: true, ..row(&path.join("d/file"), 35) };
     let repair = |rows: &[Row]| {
-        let (mut lines, store) = (String::new(), Memory::default());
+        let (mut lines, store) = (String::new(), Kept::default());
         let tree = Tree { path: &path, store: &store, world: NATIVE };
         let repair = verify::repair(&tree, rows.to_vec(), |line| {
             lines += line.split_once("/tree").unwrap().1;

@@ -20,6 +20,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::getpid;
 
 use crate::sandbox::Sandbox;
+use crate::store::{Choice, Format};
 use crate::sys::process::{Fork, exit_now, fork};
 use crate::sys::{inherit, signal};
 use crate::tell;
@@ -47,6 +48,10 @@ pub struct Identity {
 pub struct Plan {
     /// Where the guest lives.
     pub sandbox: Sandbox,
+    /// Where the owners of files are kept.
+    pub store: Choice,
+    /// How files carry their owners themselves.
+    pub owner_xattr: Option<Format>,
     /// Whom it starts as.
     pub identity: Identity,
     /// Whether to start from an empty environment.

@@ -13,6 +13,7 @@ use super::environment::{self, Environment, Keep};
 use super::{CANNOT_RUN, NOT_FOUND, OUR_FAILURE, Plan, explain};
 use crate::engine::{self, Launch};
 use crate::sandbox::{Points, Refused, Trouble};
+use crate::store;
 use crate::sys::{process, signal};
 use crate::tell;
 
@@ -23,6 +24,17 @@ pub fn main(plan: Plan, front_socket: OwnedFd, mask: signal::Set, front: i32) ->
     // for the time until then.
     if !die_with(front) {
         return OUR_FAILURE;
+    }
+    // While its path means what the user means.
+    let opened = match store::open(&plan.store, plan.owner_xattr) {
+        Ok(opened) => opened,
+        Err(fault) => {
+            tell!("{fault}");
+            return OUR_FAILURE;
+        }
+    };
+    if let Some(notice) = &opened.notice {
+        tell!("{notice}");
     }
     // What was made to mount on is removed when the last task is gone.
     let (launch, _points) = match prepare(plan, mask) {
@@ -35,7 +47,8 @@ pub fn main(plan: Plan, front_socket: OwnedFd, mask: signal::Set, front: i32) ->
     if !die_with(front) {
         return OUR_FAILURE;
     }
-    match engine::serve(&launch, front_socket) {
+    let store = Box::new(opened.into_store(launch.world.root_uid));
+    match engine::serve(&launch, store, front_socket) {
         Ok(()) => 0,
         // The front has been told, and explains it.
         Err(_) => OUR_FAILURE,

@@ -1,7 +1,8 @@
 //! A file that a store may look at, by a descriptor.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::owner::{Attributes, FileSystem};
@@ -63,5 +64,10 @@ impl Attributes for File<'_> {
 
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
         fd::remove_xattr(&self.name, name).map_err(Errno::new)
+    }
+
+    fn path(&self) -> Option<String> {
+        let path = std::fs::read_link(OsStr::from_bytes(self.name.to_bytes())).ok()?;
+        Some(path.display().to_string())
     }
 }

@@ -9,7 +9,7 @@
 //! A transaction is in the page cache before it is answered. A thread of its own syncs it every few seconds
 //! ([`super::keeper`]).
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
@@ -22,6 +22,7 @@ use remainroot_shims::owner::Time;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::fault::{Fault, Kind};
+use super::keeper::Keeper;
 use super::row::{Row, Traits, decode, encode, pack};
 use crate::sys::shared::Counter;
 
@@ -72,6 +73,7 @@ pub struct Index {
     changes: Option<Counter>,
     /// The count of transactions that this process knows of.
     known: Cell<u64>,
+    keeper: RefCell<Option<Keeper>>,
 }
 
 impl Index {
@@ -87,6 +89,7 @@ impl Index {
                 .mode(0o700)
                 .create(dir)
                 .map_err(|error| Fault::io(dir, &error))?;
+            super::place::check(dir)?;
         }
         let db = connect(&path, mode)?;
         let fault = |error: rusqlite::Error| Fault::of(&path, &error);
@@ -111,7 +114,15 @@ impl Index {
         whole(&db, &path)?;
         let changes = (mode == Mode::Write).then(|| counter(dir)).transpose()?;
         let known = changes.as_ref().map_or(0, |changes| changes.value().load(Ordering::Acquire));
-        Ok(Index { path, db, changes, known: Cell::new(known) })
+        Ok(Index { path, db, changes, known: Cell::new(known), keeper: RefCell::default() })
+    }
+
+    /// Lets a thread of its own sync it from now on, and not those who change it.
+    pub fn keep(&self) -> Result<(), Fault> {
+        let keeper = Keeper::new(&self.path)?;
+        self.batch("PRAGMA wal_autocheckpoint = 0")?;
+        *self.keeper.borrow_mut() = Some(keeper);
+        Ok(())
     }
 
     /// Where it is.
@@ -264,6 +275,9 @@ impl Index {
             if before == self.known.get() {
                 self.known.set(before + 1);
             }
+        }
+        if let Some(keeper) = &mut *self.keeper.borrow_mut() {
+            keeper.note();
         }
     }
 

@@ -31,6 +31,7 @@ fn row(ino: u64, uid: u32) -> Row {
         traits: Traits::default(),
         alone: false,
         young: false,
+        overlay: false,
         record: Record::owned(Uid::new(uid).unwrap(), Gid::ROOT),
     }
 }

@@ -1,21 +1,28 @@
-//! Owner stores: what is known of inodes in memory, and the [`Index`] in which it outlasts a run.
+//! Owner stores: what is known of inodes in memory ([`Kept`]), the [`Index`] in which it outlasts a run, and what files
+//! carry themselves ([`Format`]).
 
+mod cache;
+mod entry;
 #[cfg(test)]
 mod fake;
-#[allow(dead_code, reason = "see index")]
 mod fault;
 mod file;
-#[allow(dead_code, reason = "the lasting store and `owners` are about to use it")]
+#[allow(dead_code, reason = "`owners` is about to use all of it")]
 mod index;
-mod memory;
-#[allow(dead_code, reason = "see index")]
+mod keeper;
+mod kept;
+mod mirror;
+mod place;
 mod row;
+mod system;
 
 #[allow(unused_imports, reason = "see index")]
 pub use fault::Fault;
 pub use file::File;
 #[allow(unused_imports, reason = "see index")]
 pub use index::{Index, Mode, Stats};
-pub use memory::Memory;
+pub use kept::Kept;
+pub use mirror::Format;
+pub use place::{Choice, open};
 #[allow(unused_imports, reason = "see index")]
 pub use row::{Row, Traits};

@@ -20,6 +20,8 @@ mod part {
     pub const ALONE: u8 = 32;
     /// See [`super::Row::young`].
     pub const YOUNG: u8 = 64;
+    /// See [`super::Row::overlay`].
+    pub const OVERLAY: u8 = 128;
 }
 
 /// One record, and the inode that it is of.
@@ -39,6 +41,8 @@ pub struct Row {
     pub alone: bool,
     /// The inode was younger than a tick and has no generation: its successor could look like it.
     pub young: bool,
+    /// It was seen through an overlay, where the number may at the same time be another file's of the same file system.
+    pub overlay: bool,
     /// What is recorded.
     pub record: Record,
 }
@@ -121,6 +125,7 @@ pub fn encode(row: &Row) -> Vec<u8> {
     }
     parts |= if row.alone { part::ALONE } else { 0 };
     parts |= if row.young { part::YOUNG } else { 0 };
+    parts |= if row.overlay { part::OVERLAY } else { 0 };
     value[1] = parts;
     value
 }
@@ -146,9 +151,8 @@ pub fn decode(fs: u64, ino: u64, btime: i64, traits: u8, value: &[u8]) -> Option
         xattrs.insert(name, counted(rest)?);
     }
     let record = Record { uid, gid, mode, device, xattrs };
-    let (alone, young) = (has(part::ALONE), has(part::YOUNG));
-    let whole = rest.is_empty() && parts & 0x80 == 0;
-    whole.then_some(Row {
+    let (alone, young, overlay) = (has(part::ALONE), has(part::YOUNG), has(part::OVERLAY));
+    rest.is_empty().then_some(Row {
         fs,
         ino,
         btime: unpack(btime),
@@ -156,6 +160,7 @@ pub fn decode(fs: u64, ino: u64, btime: i64, traits: u8, value: &[u8]) -> Option
         traits: Traits(traits),
         alone,
         young,
+        overlay,
         record,
     })
 }
@@ -186,6 +191,7 @@ mod tests {
             traits: Traits::default(),
             alone: false,
             young: false,
+            overlay: false,
             record: Record::owned(Uid::new(33).unwrap(), Gid::new(u32::MAX - 1).unwrap()),
         }
     }
@@ -204,6 +210,7 @@ mod tests {
             traits: Traits::DEVICE.and(Traits::XATTRS),
             alone: true,
             young: true,
+            overlay: true,
             ..plain()
         };
         full.record.mode = Some(0o6755);

@@ -255,7 +255,9 @@ impl Seen {
             return Ok(());
         }
         // A directory's mode decides what it hands on; a terminal is known by the time of its last change.
-        let says_more = attr.is_dir() || self.inode.mode & S_IFMT == S_IFCHR;
+        let says_more = attr.is_dir()
+            || self.inode.mode & S_IFMT == S_IFCHR
+            || (guest.store().mirrors_modes() && self.touched.get());
         if says_more || self.record.as_ref() != Some(&record) {
             self.identify();
             guest.store().put(&*self.node, &self.inode, record.clone())?;

@@ -1,8 +1,7 @@
 //! Calls that take names away or give new ones: unlink(2), rmdir(2), rename(2), link(2). `fs/namei.c`.
 //!
 //! The kernel does it all. But a placeholder that is covered with the machine's device is a mount point, which no
-//! namespace lets go of, so the cover is lifted first; and where nothing tells a reused inode number, an inode whose
-//! last name went is forgotten.
+//! namespace lets go of, so the cover is lifted first; and an inode whose last name went is forgotten.
 
 use std::rc::Rc;
 
@@ -15,51 +14,71 @@ use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
 
 /// unlink(2), rmdir(2).
 pub async fn unlink(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(AT_FDCWD, call.word(0))]).await
+    changing(guest, &[(AT_FDCWD, call.word(0))], Some(0)).await
 }
 
 /// unlinkat(2).
 pub async fn unlinkat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(call.int(0), call.word(1))]).await
+    changing(guest, &[(call.int(0), call.word(1))], Some(0)).await
 }
 
-/// rename(2), link(2).
+/// rename(2).
 pub async fn rename(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))]).await
+    changing(guest, &[(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))], Some(1)).await
 }
 
-/// renameat(2), renameat2(2), linkat(2).
+/// renameat(2), renameat2(2).
 pub async fn renameat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(call.int(0), call.word(1)), (call.int(2), call.word(3))]).await
+    changing(guest, &[(call.int(0), call.word(1)), (call.int(2), call.word(3))], Some(1)).await
 }
 
-/// Runs a call that changes what is found under `names`.
-async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)]) -> Answer {
-    if !guest.store().awaits_unlink() {
+/// link(2).
+pub async fn link(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    changing(guest, &[(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))], None).await
+}
+
+/// linkat(2).
+pub async fn linkat(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    changing(guest, &[(call.int(0), call.word(1)), (call.int(2), call.word(3))], None).await
+}
+
+/// Runs a call that changes what is found under `names`; what is under the one numbered `going` may lose it.
+async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)], going: Option<usize>) -> Answer {
+    let store = guest.store();
+    if !store.has_devices() && (going.is_none() || !store.awaits_unlink()) {
         return Answer::Native;
     }
     let read =
         |&(dir, addr): &(i32, u64)| Target::path_at(&*guest, Dir::from_raw(dir), addr, Trailing::Keep).ok();
-    let targets: Vec<Target> = names.iter().filter_map(read).collect();
+    let targets: Vec<Option<Target>> = names.iter().map(read).collect();
     let mut lifted = false;
-    let look = |target| {
-        let seen = Seen::find(&*guest, target).ok()?;
+    let mut last = None;
+    for (at, target) in targets.iter().enumerate() {
+        if Some(at) != going && !store.has_devices() {
+            continue;
+        }
+        let Some(seen) = target.as_ref().and_then(|target| Seen::find(&*guest, target).ok()) else {
+            continue;
+        };
         lifted |= seen.node.uncover().is_ok();
-        seen.record.is_some().then_some(seen)
-    };
-    let recorded: Vec<Seen> = targets.iter().filter_map(look).collect();
-    if recorded.is_empty() {
+        // A directory has but one name, whatever its links are.
+        let one_name = seen.inode.nlink <= 1 || seen.attr().is_dir();
+        if Some(at) == going && one_name && seen.record.is_some() {
+            last = Some(seen);
+        }
+    }
+    if !lifted && last.is_none() {
         return Answer::Native;
     }
     // Whether it worked or not, what matters is what is there afterwards.
     let _ = host(&guest, Host::Native).await;
-    for seen in &recorded {
-        if seen.node.stat().is_ok_and(|inode| inode.nlink == 0) {
-            guest.store().unlinked(&*seen.node, &seen.inode);
-        }
+    if let Some(seen) = last
+        && seen.node.stat().is_ok_and(|inode| inode.nlink == 0)
+    {
+        guest.store().unlinked(&*seen.node, &seen.inode);
     }
     if lifted {
-        for target in &targets {
+        for target in targets.iter().flatten() {
             if let Ok(seen) = Seen::find(&*guest, target) {
                 mknod::cover(&seen);
             }

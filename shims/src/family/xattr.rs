@@ -2,9 +2,13 @@
 //!
 //! What a namespace's kernel refuses to its root (`security.*`, `trusted.*`, ACLs) is kept in the record. While there
 //! is no such record, readers are not looked at.
+//!
+//! The attributes in which files carry their owners for us ([`mirror`]) do not exist for a guest. It cannot make one
+//! either: setting succeeds without effect, so that a copy or an archive that has one can be written, and the file keeps
+//! the owner that it is given by chown.
 
 use std::collections::BTreeSet;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use linux_raw_sys::general::{
     AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, XATTR_CREATE, XATTR_LIST_MAX, XATTR_NAME_MAX, XATTR_REPLACE,
@@ -16,7 +20,7 @@ use super::file::{Seen, Target};
 use crate::abi::{Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Guest, Trailing};
-use crate::owner::{CAPABILITY, XattrKind, may_set_capability, shown_capability};
+use crate::owner::{CAPABILITY, XattrKind, may_set_capability, mirror, shown_capability};
 
 /// A result, or nothing: the kernel's own answer will do.
 type Outcome = Result<Option<u64>, Errno>;
@@ -178,6 +182,18 @@ fn concerns_us(guest: &dyn Guest, kind: XattrKind) -> bool {
     kind.is_recorded() || (kind == XattrKind::User && guest.store().has_devices())
 }
 
+/// Whether a name is of an attribute that does not exist for a guest.
+fn is_hidden(guest: &dyn Guest, name: &CStr) -> bool {
+    guest.store().mirrors() && mirror::is_ours(name.to_bytes())
+}
+
+/// A call that would change a hidden attribute: what else could be wrong with it is.
+fn change_hidden(guest: &dyn Guest, target: impl FnOnce() -> Result<Target, Errno>) -> Result<(), Errno> {
+    let seen = Seen::find(guest, &target()?)?;
+    seen.writable()?;
+    XattrKind::User.may_write(&guest.cred(), &seen.attr())
+}
+
 /// What a setting call says besides the file.
 struct Setting {
     name: u64,
@@ -199,7 +215,8 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
     }
     let name = read_name(guest, setting.name)?;
     let kind = XattrKind::of(name.to_bytes());
-    if !concerns_us(guest, kind) {
+    let hidden = is_hidden(guest, &name);
+    if !hidden && !concerns_us(guest, kind) {
         return Ok(None);
     }
     if setting.size > XATTR_SIZE_MAX.into() {
@@ -207,6 +224,10 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
     }
     let mut value = vec![0; setting.size as usize];
     guest.read(setting.value, &mut value)?;
+    if hidden {
+        change_hidden(guest, target)?;
+        return if setting.flags & XATTR_REPLACE != 0 { Err(Errno::ENODATA) } else { Ok(Some(0)) };
+    }
     let mut seen = Seen::find(guest, &target()?)?;
     seen.writable()?;
     if matches!(kind, XattrKind::AccessAcl | XattrKind::DefaultAcl) {
@@ -252,10 +273,19 @@ impl Buffer {
 
 /// `vfs_getxattr` or `do_get_acl`: from the record, or else natively.
 fn get(guest: &dyn Guest, buffer: Buffer, target: impl FnOnce() -> Result<Target, Errno>) -> Outcome {
-    if !guest.store().has_xattrs() && !guest.store().has_devices() {
+    let store = guest.store();
+    let recorded = store.has_xattrs() || store.has_devices();
+    if !recorded && !store.mirrors() {
         return Ok(None);
     }
     let name = read_name(guest, buffer.name)?;
+    if is_hidden(guest, &name) {
+        Seen::find(guest, &target()?)?;
+        return Err(Errno::ENODATA);
+    }
+    if !recorded {
+        return Ok(None);
+    }
     let kind = XattrKind::of(name.to_bytes());
     if kind == XattrKind::Other {
         return Ok(None);
@@ -283,16 +313,27 @@ fn give(guest: &dyn Guest, value: &[u8], buffer: &Buffer) -> Outcome {
 
 /// `vfs_listxattr`: the kernel's names and ours, trusted ones only for CAP_SYS_ADMIN.
 fn list(guest: &dyn Guest, addr: u64, size: u64, target: impl FnOnce() -> Result<Target, Errno>) -> Outcome {
-    if !guest.store().has_xattrs() {
+    let store = guest.store();
+    if !store.has_xattrs() && !store.mirrors() {
         return Ok(None);
     }
     let seen = Seen::find(guest, &target()?)?;
-    let Some(record) = seen.record.as_ref().filter(|record| !record.xattrs.is_empty()) else {
+    let recorded = seen.record.as_ref().map(|record| &record.xattrs).filter(|xattrs| !xattrs.is_empty());
+    if recorded.is_none() && !store.mirrors() {
         return Ok(None);
-    };
+    }
     let trusts = guest.cred().capable(CapSet::SYS_ADMIN);
-    let native = seen.node.list_xattrs()?;
-    let ours = record.xattrs.keys().map(|name| &name[..]);
+    let mut native = seen.node.list_xattrs()?;
+    if store.mirrors() {
+        let names = native.split_inclusive(|&byte| byte == 0);
+        let shown = names.filter(|name| !mirror::is_ours(name.strip_suffix(b"\0").unwrap_or(name)));
+        let shown = shown.collect::<Vec<_>>().concat();
+        if recorded.is_none() && shown.len() == native.len() {
+            return Ok(None);
+        }
+        native = shown;
+    }
+    let ours = recorded.into_iter().flatten().map(|(name, _)| &name[..]);
     let names: BTreeSet<&[u8]> =
         native.split(|&byte| byte == 0).filter(|name| !name.is_empty()).chain(ours).collect();
     let shown = names.iter().filter(|name| trusts || XattrKind::of(name) != XattrKind::Trusted);
@@ -308,6 +349,10 @@ fn list(guest: &dyn Guest, addr: u64, size: u64, target: impl FnOnce() -> Result
 fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, Errno>) -> Outcome {
     let name = read_name(guest, name)?;
     let kind = XattrKind::of(name.to_bytes());
+    if is_hidden(guest, &name) {
+        change_hidden(guest, target)?;
+        return Err(Errno::ENODATA);
+    }
     if !concerns_us(guest, kind) {
         return Ok(None);
     }

@@ -145,6 +145,11 @@ pub trait Attributes {
 
     /// `removexattr`.
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno>;
+
+    /// A path to it, for messages, where that can be told.
+    fn path(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The owners of a run, shared by all its tasks. A store may last beyond the run; the shims do not know.
@@ -168,7 +173,7 @@ pub trait Store {
     fn forget(&self, file: &dyn Attributes, inode: &Inode) -> Result<(), Errno>;
 
     /// The last link of `inode` is gone. Forgets it if another inode could be taken for it; otherwise it may still be
-    /// open, and keeps its owner.
+    /// open, and keeps its owner for a while.
     fn unlinked(&self, file: &dyn Attributes, inode: &Inode);
 
     /// Whether any directory may hand a group other than root's to files made in it (set-group-ID, gid not 0), or
@@ -184,7 +189,16 @@ pub trait Store {
     /// Whether any record holds extended attributes.
     fn has_xattrs(&self) -> bool;
 
-    /// Whether there is anything that [`Store::unlinked`] would forget: devices, and inodes that neither birth time nor
-    /// generation surely tell from their successors.
+    /// Whether there is anything that [`Store::unlinked`] would forget: any record.
     fn awaits_unlink(&self) -> bool;
+
+    /// Whether files may carry their owners in attributes of their own ([`super::mirror`]), which guests must not see.
+    fn mirrors(&self) -> bool {
+        false
+    }
+
+    /// Whether these hold the mode too, so that every change of it has to be told.
+    fn mirrors_modes(&self) -> bool {
+        false
+    }
 }

@@ -100,7 +100,8 @@ pub const CREATION: &[Row] = &[
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");
 
-const RENAME: &[Case] = &[Case::under(Needs::UNLINKS)];
+const RENAME: &[Case] = &[Case::under(Needs::UNLINKS.union(Needs::DEVICES))];
+const LINK: &[Case] = &[Case::under(Needs::DEVICES)];
 const LIST: &[Case] = &[Case::under(Needs::DEVICES)];
 
 /// Calls that change or list what is found under a name.
@@ -113,8 +114,8 @@ pub const NAMES: &[Row] = &[
     row!(rename, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename), cases: RENAME),
     row!(renameat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
     row!(renameat2, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
-    row!(link, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename), cases: RENAME),
-    row!(linkat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
+    row!(link, ACCESS, x86_64: coroutine!(unlink::link), i386: coroutine!(unlink::link), cases: LINK),
+    row!(linkat, ACCESS, x86_64: coroutine!(unlink::linkat), i386: coroutine!(unlink::linkat), cases: LINK),
     row!(getdents, Full, x86_64: coroutine!(dirent::getdents), i386: coroutine!(dirent::getdents), cases: LIST),
     row!(getdents64, Full, x86_64: coroutine!(dirent::getdents64), i386: coroutine!(dirent::getdents64), cases: LIST),
     row!(mount, FRESH, x86_64: coroutine!(mount::mount), i386: coroutine!(mount::mount)),

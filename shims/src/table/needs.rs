@@ -20,7 +20,7 @@ bitflags::bitflags! {
         const PASSING_ON = 1 << 2;
         /// Devices are recorded ([`Store::has_devices`]).
         const DEVICES = 1 << 3;
-        /// Extended attributes are recorded ([`Store::has_xattrs`]).
+        /// Extended attributes are recorded, or must not be seen ([`Store::has_xattrs`], [`Store::mirrors`]).
         const XATTRS = 1 << 4;
         /// Inodes are to be forgotten with their last name ([`Store::awaits_unlink`]).
         const UNLINKS = 1 << 5;
@@ -38,7 +38,7 @@ impl Needs {
         let conditions = [
             (Needs::PASSING_ON, store.directories_pass_on()),
             (Needs::DEVICES, store.has_devices()),
-            (Needs::XATTRS, store.has_xattrs()),
+            (Needs::XATTRS, store.has_xattrs() || store.mirrors()),
             (Needs::UNLINKS, store.awaits_unlink()),
         ];
         conditions.into_iter().filter(|(_, holds)| *holds).map(|(need, _)| need).collect()

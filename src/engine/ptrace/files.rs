@@ -202,6 +202,10 @@ impl Attributes for Held {
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
         self.file().remove_xattr(name)
     }
+
+    fn path(&self) -> Option<String> {
+        self.file().path()
+    }
 }
 
 impl Node for Held {

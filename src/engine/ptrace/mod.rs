@@ -25,22 +25,21 @@ use self::stop::Stopped;
 use self::strict::Filters;
 use self::tracee::Tracee;
 use super::{End, EngineError, Event, Launch};
-use crate::store::Memory;
 use crate::sys::ptrace::{Lost, Resume, Status, Stop, Wait};
 use crate::sys::{process, ptrace, sched, signal, socket, stdio};
 use remainroot_shims::guest::Guest;
+use remainroot_shims::owner::Store;
 use remainroot_shims::table::Needs;
 
 /// The tracer's whole life: starts the guest, serves its calls, and returns when the last task is gone.
 ///
 /// # Errors
 /// What kept it from starting; the front is told as well.
-pub fn serve(launch: &Launch, front: OwnedFd) -> Result<(), EngineError> {
+pub fn serve(launch: &Launch, store: Box<dyn Store>, front: OwnedFd) -> Result<(), EngineError> {
     let tell_failure = |error| {
         tell(&front, Event::Failed(error));
         error
     };
-    let store = Box::new(Memory::default());
     let needs = Needs::of_world(&launch.world) | Needs::of_store(&*store) | Needs::of_task(&launch.cred);
     let started = start::start(launch, needs).map_err(tell_failure)?;
     leave_the_terminal();

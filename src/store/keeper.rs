@@ -1,0 +1,112 @@
+//! A thread that moves what the log of the index holds into the index itself, and syncs both: what a loss of power may
+//! cost is what happened since it last did so.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::fault::Fault;
+use super::index::{Mode, connect};
+use crate::sys::signal;
+
+/// How long changes may wait to be synced.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Pages in the log from which on writers have to wait until it is empty.
+const LONG: i64 = 64 * 1024;
+
+/// What thread and owner share.
+#[derive(Default)]
+struct Signs {
+    /// There are changes to sync.
+    dirty: AtomicBool,
+    /// It is time to end.
+    stop: AtomicBool,
+}
+
+/// The thread, which is started with the first change.
+pub struct Keeper {
+    signs: Arc<Signs>,
+    /// Its own connection, until the thread has it. Made in time, while the store can be reached by its path.
+    db: Option<Connection>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    /// For the database at `path`, which has its tables.
+    pub fn new(path: &Path) -> Result<Keeper, Fault> {
+        let db = connect(path, Mode::Write)?;
+        // Opens the log too.
+        db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .map_err(|error| Fault::of(path, &error))?;
+        Ok(Keeper { signs: Arc::default(), db: Some(db), thread: None })
+    }
+
+    /// There was a change.
+    pub fn note(&mut self) {
+        if self.signs.dirty.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match (&self.thread, self.db.take()) {
+            (Some(thread), _) => thread.thread().unpark(),
+            (None, Some(db)) => {
+                let signs = self.signs.clone();
+                // Signals, the tracer's alarm among them, are for its own thread alone.
+                let mask = signal::set_mask(&signal::all());
+                let named = thread::Builder::new().name("store".to_owned());
+                // Without a thread, the kernel writes back what is in the page cache when it will.
+                self.thread = named.spawn(move || run(&db, &signs)).ok();
+                signal::set_mask(&mask);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.signs.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It does not panic, and if it did, what is left would be as after a kill.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(db: &Connection, signs: &Signs) {
+    loop {
+        while !signs.dirty.load(Ordering::Acquire) && !signs.stop.load(Ordering::Acquire) {
+            thread::park();
+        }
+        let until = Instant::now() + INTERVAL;
+        while !signs.stop.load(Ordering::Acquire)
+            && let Some(left) = until.checked_duration_since(Instant::now())
+        {
+            thread::park_timeout(left);
+        }
+        if signs.dirty.swap(false, Ordering::AcqRel) {
+            sync(db);
+        }
+        if signs.stop.load(Ordering::Acquire) {
+            return;
+        }
+    }
+}
+
+/// Syncs. What goes wrong here (another process is at it, the disk is full) leaves all in the log, which is as good.
+fn sync(db: &Connection) {
+    let checkpoint = |how: &str| -> rusqlite::Result<(i64, i64)> {
+        db.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| Ok((row.get(1)?, row.get(2)?)))
+    };
+    if let Ok((log, done)) = checkpoint("PASSIVE")
+        && log > LONG
+        && done < log
+    {
+        let _ = checkpoint("RESTART");
+    }
+}

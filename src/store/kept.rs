@@ -1,0 +1,435 @@
+//! The store of a run: a hash map by device and inode number, before the index and before what files carry themselves.
+//!
+//! Birth time and generation of the inode that a record was made for are kept with it, and a lookup that finds others
+//! there drops the record. Since stat buffers show neither, the ctime at which it was last compared is kept too: while
+//! that has not moved, the inode cannot have been replaced, nor what it carries been changed ([`Store::suspect`]).
+//!
+//! Every record is written to the index, and for regular files and directories to the file itself, before the call is
+//! answered. A lookup reads each once; of a regular file or directory the attribute is believed before the index,
+//! because a copy, or another container with another index, may have changed it; the index alone holds what the
+//! attribute cannot. That there is nothing known of an inode is remembered too.
+//!
+//! An inode without a name may still be open, and keeps its owner, but in memory only and not for ever: of those that
+//! have lost their last name, so many are remembered ([`DYING`]). Without an index, their records are dropped when their numbers are met again: a
+//! call that takes a name away then need not be looked at.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use ahash::AHashSet;
+use remainroot_shims::abi::{Errno, Gid, Uid};
+use remainroot_shims::owner::{Attributes, FileId, Inode, Record, Store, Time};
+
+use super::cache::{Cache, REMEMBERED};
+use super::entry::{Entry, fact};
+use super::fault::Fault;
+use super::index::Index;
+use super::mirror::{Format, carries};
+use super::row::{Row, Traits, pack};
+use super::system::{System, Systems};
+
+/// How many inodes without a name are remembered.
+const DYING: usize = 16 * 1024;
+
+/// Records, and where they go.
+pub struct Kept {
+    cache: Cache,
+    dying: RefCell<VecDeque<FileId>>,
+    index: Option<Index>,
+    /// What is known of the index as a whole.
+    known: Cell<Option<Known>>,
+    devices: RefCell<Option<AHashSet<(u64, u64)>>>,
+    systems: Systems,
+    mirror: Option<Format>,
+    /// Whether trouble with the index was told.
+    told: Cell<bool>,
+    /// Files whose attributes make no sense, which was told.
+    malformed: RefCell<AHashSet<FileId>>,
+}
+
+/// What is known of the index as a whole.
+#[derive(Clone, Copy)]
+struct Known {
+    traits: Traits,
+    empty: bool,
+}
+
+impl Default for Kept {
+    /// A store for the length of a run.
+    fn default() -> Kept {
+        Kept::new(None, None, 0)
+    }
+}
+
+impl Kept {
+    /// A store with an index, if there is one, and attributes, if they are wanted. `own` is the native uid of one's own
+    /// files.
+    pub fn new(index: Option<Index>, mirror: Option<Format>, own: u32) -> Kept {
+        Kept {
+            cache: Cache::new(own, if index.is_some() { REMEMBERED } else { usize::MAX }),
+            dying: RefCell::default(),
+            index,
+            known: Cell::default(),
+            devices: RefCell::default(),
+            systems: Systems::new(),
+            mirror,
+            told: Cell::default(),
+            malformed: RefCell::default(),
+        }
+    }
+
+    /// Whether more may be known of an inode than is in memory.
+    const fn looks_further(&self) -> bool {
+        self.index.is_some() || self.mirror.is_some()
+    }
+
+    /// Notes what others have done to the index.
+    fn refresh(&self) {
+        if self.index.as_ref().is_some_and(Index::was_changed) {
+            self.cache.epoch.set(self.cache.epoch.get().wrapping_add(1));
+            self.known.set(None);
+            self.devices.take();
+        }
+    }
+
+    fn known(&self) -> Known {
+        let Some(index) = &self.index else { return Known { traits: Traits::default(), empty: true } };
+        self.refresh();
+        if let Some(known) = self.known.get() {
+            return known;
+        }
+        match index.traits().and_then(|traits| Ok(Known { traits, empty: index.is_empty()? })) {
+            Ok(known) => {
+                self.known.set(Some(known));
+                known
+            }
+            Err(fault) => {
+                self.tell(&fault);
+                Known { traits: Traits(u8::MAX), empty: false }
+            }
+        }
+    }
+
+    /// Says what is wrong with the index, once.
+    fn tell(&self, fault: &Fault) -> Errno {
+        if !self.told.replace(true) {
+            crate::tell!("{fault}");
+        }
+        fault.errno()
+    }
+
+    /// The row of exactly this inode. Rows of earlier ones are removed.
+    fn row(&self, file: &dyn Attributes, inode: &Inode) -> Option<Row> {
+        let index = self.index.as_ref()?;
+        if self.known().empty {
+            return None;
+        }
+        let system = self.systems.of(file, inode.id.dev);
+        let rows = match index.get(system.key, inode.id.ino) {
+            Ok(rows) => rows,
+            Err(fault) => {
+                self.tell(&fault);
+                return None;
+            }
+        };
+        let mut generation = inode.generation;
+        let mut found = None;
+        for row in rows {
+            let is_of = pack(row.btime) == pack(inode.btime)
+                && row.generation.is_none_or(|then| {
+                    generation = generation.or_else(|| file.generation());
+                    generation.is_none_or(|now| then == now)
+                });
+            if is_of {
+                found = Some(row);
+            } else if !row.overlay && !system.overlay && inode.btime.is_some() {
+                self.remove_row(&system, inode, row.btime);
+            }
+        }
+        found
+    }
+
+    /// Removes a row that nobody needs any more. One that stays does no harm.
+    fn remove_row(&self, system: &System, inode: &Inode, btime: Option<Time>) {
+        if let Some(index) = &self.index
+            && let Err(fault) = index.remove(system.key, inode.id.ino, btime)
+        {
+            self.tell(&fault);
+        }
+        self.known.set(None);
+    }
+
+    /// Lays what the file carries over what is known of it.
+    fn with_carried(&self, file: &dyn Attributes, inode: &Inode, known: Option<Record>) -> Option<Record> {
+        let Some(format) = self.mirror.filter(|_| carries(inode)) else { return known };
+        let carried = format.read(file, |name, why| {
+            if self.malformed.borrow_mut().insert(inode.id) {
+                let path = file.path().unwrap_or_else(|| format!("inode {}", inode.id.ino));
+                crate::tell!(
+                    "{path}: the attribute {} is malformed ({why}), and counts as absent",
+                    name.to_string_lossy()
+                );
+            }
+        });
+        match carried {
+            None => known,
+            Some(carried) => {
+                let known = known.unwrap_or_else(|| self.unowned(inode));
+                Some(carried.over(known, inode))
+            }
+        }
+    }
+
+    /// What an inode without a record is: its owner's, and that is root if it is one's own or nobody's.
+    fn unowned(&self, inode: &Inode) -> Record {
+        let is_roots = |id: u32| id == self.cache.own || id == Uid::OVERFLOW.raw();
+        let uid = if is_roots(inode.uid) { Uid::ROOT } else { Uid::new(inode.uid).unwrap_or(Uid::OVERFLOW) };
+        let gid = if uid == Uid::ROOT { Gid::ROOT } else { Gid::new(inode.gid).unwrap_or(Gid::OVERFLOW) };
+        Record::owned(uid, gid)
+    }
+
+    /// Reads what is known of an inode that is not in memory, or was in an earlier state.
+    fn load(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
+        let row = self.row(file, inode);
+        let (alone, young) = row.as_ref().map_or((false, false), |row| (row.alone, row.young));
+        let generation = inode.generation.or(row.as_ref().and_then(|row| row.generation));
+        let recorded = row.map(|row| row.record);
+        let record = if alone { recorded } else { self.with_carried(file, inode, recorded) };
+        let Some(record) = record else {
+            self.cache.drop_entry(inode.id);
+            self.cache.insert_absent(inode);
+            return None;
+        };
+        let facts = self.facts(inode, alone, young);
+        let mut entry = Entry::new(&Inode { generation, ..*inode }, record.clone(), facts);
+        entry.seen = self.cache.vouching(inode.ctime);
+        self.cache.insert(inode.id, entry);
+        Some(record)
+    }
+
+    fn facts(&self, inode: &Inode, alone: bool, young: bool) -> u8 {
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        bit(alone, fact::ALONE) | bit(young, fact::YOUNG) | bit(inode.uid != self.cache.own, fact::FOREIGN)
+    }
+
+    /// What a file carries is made what it was, as far as it is known.
+    fn undo(&self, file: &dyn Attributes, inode: &Inode) {
+        let Some(format) = self.mirror.filter(|_| carries(inode)) else { return };
+        let old = self
+            .cache
+            .entries
+            .borrow()
+            .get(&inode.id)
+            .filter(|entry| !entry.is(fact::ALONE))
+            .map(Entry::record);
+        // The first change has succeeded, so there is hope for the second; if not, the attribute is what counts.
+        let _ = match old {
+            Some(old) => format.write(file, inode, &old),
+            None => format.remove(file),
+        };
+    }
+
+    /// Writes a record to the index; what the file carries is taken back if that fails.
+    fn put_row(&self, file: &dyn Attributes, inode: &Inode, facts: u8, record: &Record) -> Result<(), Errno> {
+        let Some(index) = &self.index else { return Ok(()) };
+        let system = self.systems.of(file, inode.id.dev);
+        let traits = Traits::of(inode, record);
+        let row = Row {
+            fs: system.key,
+            ino: inode.id.ino,
+            btime: inode.btime,
+            generation: inode.generation,
+            traits,
+            alone: facts & fact::ALONE != 0,
+            young: facts & fact::YOUNG != 0,
+            overlay: system.overlay,
+            record: record.clone(),
+        };
+        index.put(&row).map_err(|fault| {
+            self.undo(file, inode);
+            self.tell(&fault)
+        })?;
+        let old = self.cache.entries.borrow().get(&inode.id).map_or(Traits::default(), |entry| entry.traits);
+        if traits.and(old) != Traits::default() || self.known.get().is_some_and(|known| known.empty) {
+            self.known.set(None);
+            self.devices.take();
+        }
+        Ok(())
+    }
+}
+
+impl Store for Kept {
+    fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
+        self.refresh();
+        let mut entries = self.cache.entries.borrow_mut();
+        let Some(entry) = entries.get_mut(&inode.id) else {
+            drop(entries);
+            let absent = self.cache.absent.borrow().get(&inode.id).copied();
+            if !self.looks_further()
+                || absent.is_some_and(|absent| self.cache.is_absent(&absent, inode.ctime))
+            {
+                return None;
+            }
+            return self.load(file, inode);
+        };
+        if !entry.is_of(inode, || file.generation()) {
+            drop(entries);
+            self.cache.drop_entry(inode.id);
+            return if self.looks_further() { self.load(file, inode) } else { None };
+        }
+        if entry.seen == pack(Some(inode.ctime)) && entry.epoch == self.cache.epoch.get() {
+            return Some(entry.record());
+        }
+        if !self.looks_further() || entry.is(fact::DYING) {
+            entry.seen = self.cache.vouching(inode.ctime);
+            return Some(entry.record());
+        }
+        if entry.epoch != self.cache.epoch.get() {
+            drop(entries);
+            return self.load(file, inode);
+        }
+        let (facts, generation, old) = (entry.facts(), entry.generation(), entry.record());
+        drop(entries);
+        let carried = facts & fact::ALONE == 0;
+        let record = if carried { self.with_carried(file, inode, Some(old)) } else { Some(old) }?;
+        let mut entry = Entry::new(&Inode { generation, ..*inode }, record.clone(), facts);
+        entry.seen = self.cache.vouching(inode.ctime);
+        self.cache.insert(inode.id, entry);
+        Some(record)
+    }
+
+    fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool> {
+        self.refresh();
+        if let Some(entry) = self.cache.entries.borrow().get(&id) {
+            let current = !entry.is(fact::FOREIGN) || entry.epoch == self.cache.epoch.get();
+            return if current && entry.is_vouched_for(ctime) { Ok(entry.record()) } else { Err(true) };
+        }
+        if !self.looks_further() {
+            return Err(false);
+        }
+        let absent = self.cache.absent.borrow().get(&id).copied();
+        Err(!absent.is_some_and(|absent| self.cache.is_absent(&absent, ctime)))
+    }
+
+    fn put(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
+        self.refresh();
+        // Without a generation, an inode that dies in the tick of its birth is not told from its successor.
+        let young = inode.generation.is_none() && inode.btime.is_none_or(|at| self.cache.vouching(at) == 0);
+        let dying = inode.nlink == 0
+            && self.cache.entries.borrow().get(&inode.id).is_some_and(|entry| entry.is(fact::DYING));
+        let mut facts = self.facts(inode, false, young);
+        if dying {
+            facts |= fact::DYING;
+        } else {
+            if let Some(format) = self.mirror.filter(|_| carries(inode)) {
+                // One that the kernel does not let us change keeps what others have given it.
+                let written = inode.uid == self.cache.own && format.write(file, inode, &record)?;
+                facts |= if written { 0 } else { fact::ALONE };
+            }
+            self.put_row(file, inode, facts, &record)?;
+        }
+        // The change that led here moves the ctime: the next lookup will see where to.
+        self.cache.insert(inode.id, Entry::new(inode, record, facts));
+        Ok(())
+    }
+
+    fn forget(&self, file: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
+        self.refresh();
+        if let Some(format) = self.mirror.filter(|_| carries(inode))
+            && !format.remove(file)?
+        {
+            // It still says what shall be forgotten: that must not be believed.
+            let record = self.unowned(inode);
+            let facts = self.facts(inode, true, false);
+            self.put_row(file, inode, facts, &record)?;
+            self.cache.insert(inode.id, Entry::new(inode, record, facts));
+            return Ok(());
+        }
+        if let Some(index) = &self.index {
+            let system = self.systems.of(file, inode.id.dev);
+            index.remove(system.key, inode.id.ino, inode.btime).map_err(|fault| {
+                self.undo(file, inode);
+                self.tell(&fault)
+            })?;
+            self.known.set(None);
+        }
+        self.cache.drop_entry(inode.id);
+        self.cache.absent.borrow_mut().remove(&inode.id);
+        Ok(())
+    }
+
+    fn unlinked(&self, file: &dyn Attributes, inode: &Inode) {
+        let mut entries = self.cache.entries.borrow_mut();
+        let Some(entry) = entries.get_mut(&inode.id) else { return };
+        let forgotten = entry.is(fact::YOUNG) || entry.traits.has(Traits::DEVICE);
+        let news = !entry.is(fact::DYING);
+        entry.note(fact::DYING);
+        drop(entries);
+        if news && self.index.is_some() {
+            let system = self.systems.of(file, inode.id.dev);
+            self.remove_row(&system, inode, inode.btime);
+        }
+        if forgotten {
+            return self.cache.drop_entry(inode.id);
+        }
+        let mut dying = self.dying.borrow_mut();
+        if news {
+            dying.push_back(inode.id);
+        }
+        if dying.len() > DYING
+            && let Some(oldest) = dying.pop_front()
+            && self.cache.entries.borrow().get(&oldest).is_some_and(|entry| entry.is(fact::DYING))
+        {
+            self.cache.drop_entry(oldest);
+        }
+    }
+
+    fn directories_pass_on(&self) -> bool {
+        self.cache.counts.get().passing_on > 0 || self.known().traits.has(Traits::PASSES_ON)
+    }
+
+    fn has_devices(&self) -> bool {
+        self.cache.counts.get().devices > 0 || self.known().traits.has(Traits::DEVICE)
+    }
+
+    fn may_be_device(&self, id: FileId) -> bool {
+        if let Some(entry) = self.cache.entries.borrow().get(&id) {
+            return entry.traits.has(Traits::DEVICE);
+        }
+        let Some(index) = &self.index else { return false };
+        if !self.known().traits.has(Traits::DEVICE) {
+            return false;
+        }
+        let Some(system) = self.systems.known(id.dev) else { return true };
+        let mut devices = self.devices.borrow_mut();
+        let all = devices.get_or_insert_with(|| match index.devices() {
+            Ok(devices) => devices.into_iter().collect(),
+            Err(fault) => {
+                self.tell(&fault);
+                AHashSet::new()
+            }
+        });
+        all.contains(&(system.key, id.ino))
+    }
+
+    fn has_xattrs(&self) -> bool {
+        self.cache.counts.get().with_xattrs > 0 || self.known().traits.has(Traits::XATTRS)
+    }
+
+    fn awaits_unlink(&self) -> bool {
+        let counts = self.cache.counts.get();
+        counts.devices > 0 || counts.young > 0 || !self.known().empty
+    }
+
+    fn mirrors(&self) -> bool {
+        self.mirror.is_some()
+    }
+
+    fn mirrors_modes(&self) -> bool {
+        self.mirror == Some(Format::Override)
+    }
+}
+
+#[cfg(test)]
+#[path = "kept_tests.rs"]
+mod tests;

@@ -1,0 +1,138 @@
+//! Where the index of a run is.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use super::fault::{Fault, Kind};
+use super::index::{Index, Mode};
+use super::kept::Kept;
+use super::mirror::Format;
+use crate::sys::fd;
+
+/// The variable that names the directory, where the command line does not.
+pub const VARIABLE: &str = "REMAINROOT_STORE";
+
+/// What was said of where owners are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The user's own index, if there can be one.
+    Auto,
+    /// Nowhere: they are forgotten with the run.
+    Memory,
+    /// In this directory.
+    Directory(PathBuf),
+}
+
+/// What keeps the owners of a run: opened before the run goes to its own world, in which its path may mean nothing.
+pub struct Opened {
+    index: Option<Index>,
+    mirror: Option<Format>,
+    /// What the user should know.
+    pub notice: Option<String>,
+}
+
+impl Opened {
+    /// The store, for a run whose own files are natively `own`'s.
+    pub fn into_store(self, own: u32) -> Kept {
+        Kept::new(self.index, self.mirror, own)
+    }
+}
+
+/// Opens what was chosen; `mirror` says how files shall carry their owners.
+///
+/// # Errors
+/// What is wrong with a directory that was named, or with an index that is there. Where there can just be none, by
+/// default, there is none, and a notice.
+pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
+    let auto = *choice == Choice::Auto;
+    let dir = match choice {
+        Choice::Memory => return Ok(Opened { index: None, mirror: None, notice: None }),
+        Choice::Directory(dir) => Some(dir.clone()),
+        Choice::Auto => directory(|name| env::var_os(name)),
+    };
+    let without = |why: &str| {
+        let notice = format!(
+            "owners of what cannot carry them itself (links, devices, …) will be forgotten: {why}\n\
+             name a directory to keep them in with --store or {VARIABLE}, or say --store memory"
+        );
+        Ok(Opened { index: None, mirror, notice: Some(notice) })
+    };
+    let Some(dir) = dir else { return without("there is no home directory") };
+    let opened = Index::open(&dir, Mode::Write).and_then(|index| index.keep().map(|()| index));
+    match opened {
+        Ok(index) => Ok(Opened { index: Some(index), mirror, notice: None }),
+        Err(Fault { path, kind: Kind::Denied(why) }) if auto => {
+            without(&format!("{}: {why}", path.display()))
+        }
+        Err(Fault { path, kind: Kind::ReadOnly }) if auto => {
+            without(&format!("{}: read-only file system", path.display()))
+        }
+        Err(Fault { path, kind: Kind::Full }) if auto => {
+            without(&format!("{}: no room is left", path.display()))
+        }
+        Err(Fault { path, kind: Kind::Unsuited(what) }) if auto => {
+            without(&format!("{}: an index cannot be shared on {what}", path.display()))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The user's own directory, by the variables of the environment (XDG base directory specification).
+pub fn directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // An empty variable counts as none, a relative path as wrong.
+    let path = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(named) = variable(VARIABLE).filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let state = path("XDG_STATE_HOME").or_else(|| path("HOME").map(|home| home.join(".local/state")));
+    state.map(|state| state.join("remainroot"))
+}
+
+/// File systems that other machines may write to at the same time, by their magic numbers (linux/magic.h).
+const NETWORK: [(i64, &str); 9] = [
+    (0x6969, "NFS"),
+    (0x517B, "SMB"),
+    (0xFF53_4D42, "CIFS"),
+    (0xFE53_4D42, "SMB"),
+    (0x5346_414F, "AFS"),
+    (0x6B41_4653, "AFS"),
+    (0x00C3_6400, "Ceph"),
+    (0x0102_1997, "9P"),
+    (0x0BD0_0BD0, "Lustre"),
+];
+
+/// Whether an index can be in a directory: not on a network file system, whose locks and mapped pages are not one for
+/// all machines.
+pub(super) fn check(dir: &Path) -> Result<(), Fault> {
+    let open = File::open(dir).map_err(|error| Fault::io(dir, &error))?;
+    let kind = fd::file_system(open.as_fd()).map_or(0, |found| found.kind);
+    match NETWORK.iter().find(|(magic, _)| *magic == kind) {
+        Some((_, name)) => Err(Fault::new(dir, Kind::Unsuited(name))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Option<String> {
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+        directory(find).map(|path| path.display().to_string())
+    }
+
+    #[test]
+    fn the_environment_says_where() {
+        let home = ("HOME", "/home/me");
+        assert_eq!(of(&[home]).as_deref(), Some("/home/me/.local/state/remainroot"));
+        assert_eq!(of(&[home, ("XDG_STATE_HOME", "/s")]).as_deref(), Some("/s/remainroot"));
+        assert_eq!(of(&[home, ("XDG_STATE_HOME", "s")]).as_deref(), Some("/home/me/.local/state/remainroot"));
+        assert_eq!(of(&[home, (VARIABLE, "/x")]).as_deref(), Some("/x"));
+        assert_eq!(of(&[home, (VARIABLE, "")]).as_deref(), Some("/home/me/.local/state/remainroot"));
+        assert_eq!((of(&[]), of(&[("HOME", "")])), (None, None));
+    }
+}

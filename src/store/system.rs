@@ -1,0 +1,81 @@
+//! What stands for a file system, in this run and the next.
+
+use std::cell::RefCell;
+use std::fs;
+
+use ahash::AHashMap;
+use remainroot_shims::owner::Attributes;
+
+/// A file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct System {
+    /// What its records are found by.
+    pub key: u64,
+    /// Whether it is an overlay.
+    pub overlay: bool,
+}
+
+/// The file systems of a run by their device numbers. Each is asked once.
+pub struct Systems {
+    known: RefCell<AHashMap<u64, System>>,
+    /// A number that this start of the machine has alone.
+    boot: u64,
+}
+
+impl Systems {
+    /// None are known yet.
+    pub fn new() -> Systems {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        // Without an id, the process stands for it: what it records then does not outlast it.
+        let boot = u64::from_str_radix(&digits, 16).unwrap_or_else(|_| std::process::id().into());
+        Systems { known: RefCell::default(), boot }
+    }
+
+    /// The file system of a file on device `dev`. Where nothing else stands for it, its device number does until the
+    /// machine is started anew, when that may be another's.
+    pub fn of(&self, file: &dyn Attributes, dev: u64) -> System {
+        if let Some(known) = self.known(dev) {
+            return known;
+        }
+        let found = file.file_system().ok();
+        let key = found.and_then(|found| found.fsid).unwrap_or_else(|| mix(dev, self.boot));
+        let system = System { key, overlay: found.is_some_and(|found| found.overlay) };
+        self.known.borrow_mut().insert(dev, system);
+        system
+    }
+
+    /// What was found for a device before.
+    pub fn known(&self, dev: u64) -> Option<System> {
+        self.known.borrow().get(&dev).copied()
+    }
+}
+
+/// One number of two, the same in every run (the finalizer of SplitMix64).
+fn mix(a: u64, b: u64) -> u64 {
+    let mut x = a.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ b;
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use remainroot_shims::owner::FileSystem;
+
+    use super::*;
+    use crate::store::fake::File;
+
+    #[test]
+    fn an_id_stands_for_a_file_system_and_else_its_device_in_this_boot() {
+        let (file, systems) = (File::new(), Systems::new());
+        file.on.set(FileSystem { fsid: Some(9), overlay: true, full: false });
+        assert_eq!(systems.of(&file, 1), System { key: 9, overlay: true });
+        file.on.set(FileSystem { fsid: None, overlay: false, full: false });
+        assert_eq!(systems.of(&file, 1).key, 9);
+        let (two, three) = (systems.of(&file, 2).key, systems.of(&file, 3).key);
+        assert_ne!(two, three);
+        assert_eq!(Systems::new().of(&file, 2).key, two);
+        assert_eq!((systems.known(2).map(|system| system.key), systems.known(4)), (Some(two), None));
+    }
+}
