@@ -313,7 +313,9 @@ impl Front {
                 Received::Nothing => {}
                 Received::Closed => talks = false,
             }
-            if !self.reap() || self.tracer_end.is_some() || self.is_told_to_end() {
+            // Before looking who has ended: the signal of an end that comes in between must stay for the poll.
+            let told = self.is_told_to_end();
+            if !self.reap() || self.tracer_end.is_some() || told {
                 return;
             }
             // After its last word, only its end is of interest, which is a signal.
