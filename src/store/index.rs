@@ -91,6 +91,7 @@ impl Index {
                 .map_err(|error| Fault::io(dir, &error))?;
             super::place::check(dir)?;
         }
+        probe(&path, mode)?;
         let db = connect(&path, mode)?;
         let fault = |error: rusqlite::Error| Fault::of(&path, &error);
         let number = |pragma: &str| -> rusqlite::Result<i64> {
@@ -306,8 +307,11 @@ impl Index {
     }
 }
 
-/// Opens the database, and looks whether it is one.
-pub(super) fn connect(path: &Path, mode: Mode) -> Result<Connection, Fault> {
+/// Makes the file, if it shall be there, and looks whether it can be a database.
+///
+/// To be called while this process has no connection to it: closing any descriptor of a file drops all locks that the
+/// process has on it (fcntl(2)), and without its lock another process, which ends, takes the log away from under it.
+fn probe(path: &Path, mode: Mode) -> Result<(), Fault> {
     if mode == Mode::Write {
         // SQLite would leave it to the umask who can read it.
         let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
@@ -319,8 +323,11 @@ pub(super) fn connect(path: &Path, mode: Mode) -> Result<Connection, Fault> {
     if !start.is_empty() && start != b"SQLite format 3\0" {
         return Err(Fault::new(path, Kind::Foreign));
     }
-    // While no connection is there: closing any descriptor of the file would drop the locks of a process.
-    drop(file);
+    Ok(())
+}
+
+/// Opens the database, of which [`probe`] has been told.
+pub(super) fn connect(path: &Path, mode: Mode) -> Result<Connection, Fault> {
     let flags = match mode {
         Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
         Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
