@@ -203,3 +203,18 @@ fn signals_end_the_calls_that_filters_broke_off() {
 fn a_storm_of_changing_circumstances() {
     prints_of("strict", "storm", "wrong 0\n");
 }
+
+#[test]
+fn a_filter_of_the_guests_own_waits_for_the_threads() {
+    prints_of("strict", "raced", "wrong 0\n");
+}
+
+#[test]
+fn children_born_while_a_filter_comes() {
+    prints_of("strict", "born-meanwhile", "wrong 0\n");
+}
+
+#[test]
+fn a_task_without_the_right_to_a_filter() {
+    prints_of("strict", "no-rights", "wrong 0\n");
+}

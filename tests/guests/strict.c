@@ -8,6 +8,7 @@
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -416,6 +417,51 @@ static int own_filter(void)
 
 static int baton;
 
+static void *drops_and_works(void *number)
+{
+	char path[32];
+	snprintf(path, sizeof path, "t%d", (int)(intptr_t)number);
+	while (!__atomic_load_n(&baton, __ATOMIC_ACQUIRE))
+		;
+	syscall(SYS_setfsgid, 33);
+	syscall(SYS_setfsuid, 33);
+	CHECK(touch(path) == 0 && uid_of(path) == 33);
+	pid_t child = syscall(SYS_fork);
+	if (child == 0)
+		syscall(SYS_exit_group, touch("child"));
+	int status = -1;
+	CHECK(waitpid(child, &status, __WALL) == child && status == 0);
+	__atomic_add_fetch(&baton, 1, __ATOMIC_ACQ_REL);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* The process gets its own filter while its threads get ours. */
+static int raced(void)
+{
+	CHECK(chmod(".", 0777) == 0);
+	for (int round = 0; round < 40; round++) {
+		if (fork() == 0) {
+			enum { THREADS = 6 };
+			pthread_t thread;
+			wrong = 0;
+			for (intptr_t i = 0; i < THREADS; i++)
+				CHECK(pthread_create(&thread, NULL, drops_and_works, (void *)i) == 0);
+			__atomic_store_n(&baton, 1, __ATOMIC_RELEASE);
+			for (volatile int n = 0; n < round * 20000; n++)
+				;
+			CHECK(forbid(SECCOMP_FILTER_FLAG_TSYNC) == 0);
+			while (__atomic_load_n(&baton, __ATOMIC_ACQUIRE) <= THREADS)
+				usleep(1000);
+			CHECK(uid_of("child") == 33);
+			_exit(wrong);
+		}
+		reap(1);
+	}
+	return verdict();
+}
+
 static void *drops_alone(void *unused)
 {
 	syscall(SYS_setfsgid, 33);
@@ -452,6 +498,45 @@ static int synchronized(void)
 	return verdict();
 }
 
+static void *drops_for_all(void *delay)
+{
+	while (!__atomic_load_n(&baton, __ATOMIC_ACQUIRE))
+		;
+	for (volatile int n = 0; n < (int)(intptr_t)delay; n++)
+		;
+	syscall(SYS_setfsuid, 33);
+	getppid();
+	return NULL;
+}
+
+/* Children come while their process gets a filter: they may have it or not. */
+static int born_meanwhile(void)
+{
+	CHECK(chmod(".", 0777) == 0);
+	for (intptr_t round = 0; round < 100; round++) {
+		if (fork() == 0) {
+			pthread_t thread;
+			wrong = 0;
+			CHECK(pthread_create(&thread, NULL, drops_for_all, (void *)(round * 3000)) == 0);
+			__atomic_store_n(&baton, 1, __ATOMIC_RELEASE);
+			for (int i = 0; i < 5; i++) {
+				if (fork() == 0) {
+					char path[32];
+					wrong = 0;
+					snprintf(path, sizeof path, "b%d-%d", (int)round, i);
+					CHECK(setgid(33) == 0 && setuid(33) == 0);
+					CHECK(touch(path) == 0 && uid_of(path) == 33);
+					_exit(wrong);
+				}
+			}
+			reap(5);
+			_exit(wrong);
+		}
+		reap(1);
+	}
+	return verdict();
+}
+
 /* A child executes with a program of its own what comes after. */
 static int executed(void)
 {
@@ -464,6 +549,14 @@ static int executed_33(void)
 {
 	work_as_33();
 	return verdict();
+}
+
+/* In a namespace that has no root, exec takes the right to add a filter. */
+static int no_rights(void)
+{
+	CHECK(unshare(CLONE_NEWUSER) == 0);
+	execl(self, self, "executed", (char *)NULL);
+	return 1;
 }
 
 static volatile int ticks;
@@ -645,6 +738,8 @@ static int storm(void)
 		_exit(wrong);
 	}
 	reap(60);
+	/* Of a child whose parent was killed before anybody heard of it, perhaps. */
+	CHECK(uid_of("victim") == 33 || uid_of("victim") == -1);
 	return verdict();
 }
 
@@ -657,8 +752,11 @@ static const struct scenario {
 	{"blocked", blocked},
 	{"own-filter", own_filter},
 	{"synchronized", synchronized},
+	{"raced", raced},
+	{"born-meanwhile", born_meanwhile},
 	{"executed", executed},
 	{"executed-33", executed_33},
+	{"no-rights", no_rights},
 	{"signals", signals},
 	{"signalled", signalled},
 	{"storm", storm},

@@ -157,6 +157,10 @@ pub trait Attributes {
 /// A lookup takes the file and the whole [`Inode`], so that a store can tell a reused inode number by its birth time,
 /// and read what the file itself carries. Where a caller has only what a stat buffer holds (no birth time), it asks
 /// [`Store::suspect`] first.
+///
+/// What a store says of its contents ([`Store::directories_pass_on`], `has_…`, [`Store::awaits_unlink`]) decides which
+/// calls of root's are looked at. It is asked when a run starts and whenever a shim has run. So a store that others may
+/// write to at the same time must say from the start what they might bring.
 pub trait Store {
     /// The record of exactly this inode. A record of an earlier inode with the same number is dropped.
     fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record>;

@@ -27,7 +27,12 @@ impl Engine {
             && self.run.tasks.borrow().get(child).is_none()
             && (self.parked.contains_key(&child) || ptrace::is_tracee(child))
         {
-            let filters = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.filters.inherited());
+            let filters = self
+                .run
+                .tasks
+                .borrow()
+                .get(stopped.tid())
+                .map(|slot| Filters::of_child(&self.run, slot, child));
             self.adopt(&parent, child, own_process, filters);
         }
         self.go_on(stopped, 0)

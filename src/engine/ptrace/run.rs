@@ -10,7 +10,6 @@ use remainroot_shims::guest::Coroutine;
 use remainroot_shims::owner::{Store, World};
 use remainroot_shims::table::Needs;
 
-use super::files::status_number;
 use super::pin::{Pin, Pins};
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
@@ -152,7 +151,7 @@ impl Run {
             local: RefCell::default(),
             unknown_abi_told: Cell::new(false),
         };
-        run.filters_at_start = status_number(&run, process::id(), strict::COUNT).map(|ours| ours + 1);
+        run.filters_at_start = strict::count(&run, process::id()).map(|ours| ours + 1);
         Ok(Rc::new(run))
     }
 }

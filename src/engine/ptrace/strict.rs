@@ -21,7 +21,7 @@ use remainroot_shims::guest::Guest;
 use remainroot_shims::table::{self, Needs};
 
 use super::Engine;
-use super::files::status_number;
+use super::files::{process_of, status_number};
 use super::run::{Phase, Run, Slot};
 use super::stop::Stopped;
 use crate::arch;
@@ -67,21 +67,30 @@ impl Filters {
         Filters { has, given: Needs::empty(), refused: false, interrupted: false, broken_off: None }
     }
 
-    /// Of a child that this task has just reported.
-    pub fn inherited(&self) -> Filters {
-        Filters { refused: self.refused, ..Filters::first(self.has) }
+    /// Of a child that `parent` has just reported.
+    pub fn of_child(run: &Run, parent: &Slot, child: i32) -> Filters {
+        let Filters { has, given, refused, .. } = parent.filters;
+        let all = Filters { refused, ..Filters::first(has | given) };
+        let tid = parent.tracee.tid();
+        let is_sure = given.is_empty()
+            // What a thread gives to its process reaches all threads.
+            || process_of(run, child) == parent.tracee.process()
+            || count(run, child).is_some_and(|filters| count(run, tid) == Some(filters));
+        if is_sure { all } else { Filters::of_stranger(run, child) }
     }
 
     /// Of a child whose parent cannot be asked. It has what all have; whether it has a filter of the guest's own shows
     /// in their number.
     pub fn of_stranger(run: &Run, tid: i32) -> Filters {
-        let alone = status_number(run, tid, COUNT) == run.filters_at_start;
+        let alone = run.filters_at_start.is_some_and(|filters| count(run, tid) == Some(filters));
         Filters { refused: !alone, ..Filters::first(run.first) }
     }
 }
 
-/// How many filters a task has: a line of /proc/PID/status (Linux 5.10).
-pub(super) const COUNT: &str = "Seccomp_filters:";
+/// How many filters a task has (Linux 5.10), those of whoever started us included.
+pub(super) fn count(run: &Run, tid: i32) -> Option<i32> {
+    status_number(run, tid, "Seccomp_filters:")
+}
 
 /// Where the adding of a filter stands: which call the task is making for it.
 enum Step {
@@ -89,7 +98,7 @@ enum Step {
     Map,
     /// seccomp, with these flags.
     Install { at: u64, flags: u64 },
-    /// munmap.
+    /// munmap, or whatever comes last.
     Unmap,
 }
 
@@ -208,13 +217,45 @@ impl Engine {
         self.on_entry(stopped, call, broken_off)
     }
 
-    /// The guest's own call is about to be made: not before the task has its filters.
+    /// The guest's own call is about to be made: not before the task has its filters. If it is to install one itself,
+    /// which may be for all threads of its process, not before they are done with theirs, either.
     pub(super) fn let_through(&mut self, stopped: Stopped, call: Call) -> Result<(), Lost> {
-        let refused = match self.run.tasks.borrow().get(stopped.tid()) {
-            Some(slot) => slot.filters.refused || slot.wants(&self.run).is_empty(),
-            None => true,
+        let (lacks, waits) = match self.run.tasks.borrow().get(stopped.tid()) {
+            Some(slot) => {
+                let lacks = !slot.filters.refused && !slot.wants(&self.run).is_empty();
+                (lacks, !lacks && slot.tracee.expects_filter() && self.is_adding(slot.tracee.process()))
+            }
+            None => (false, false),
         };
-        if refused { self.go_on(stopped, 0) } else { self.on_entry(stopped, call, None) }
+        match (lacks, waits) {
+            (true, _) => self.on_entry(stopped, call, None),
+            (_, true) => self.wait_a_turn(stopped, call),
+            _ => self.go_on(stopped, 0),
+        }
+    }
+
+    /// Whether a thread of this process is about to get a filter.
+    fn is_adding(&self, process: i32) -> bool {
+        let is_adding = |slot: &Slot| matches!(&slot.phase, Phase::Adding(it) if !it.scope.needs.is_empty());
+        self.run.tasks.borrow().iter().any(|slot| is_adding(slot) && slot.tracee.process() == process)
+    }
+
+    /// At the entry of `call`, by which it installs a filter: the task makes it without one first (EFAULT), and comes
+    /// back. No filter that lets the call itself through can have anything against that.
+    fn wait_a_turn(&mut self, stopped: Stopped, call: Call) -> Result<(), Lost> {
+        let scope = Scope { needs: Needs::empty(), had: Needs::all() };
+        let program = Rc::from([]);
+        let mut addition = Addition {
+            call,
+            broken_off: None,
+            args: call.args,
+            scope,
+            program,
+            step: Step::Unmap,
+            done: true,
+        };
+        addition.set_arguments(&stopped, call.with(2, 0).args)?;
+        self.continue_adding(stopped, addition)
     }
 
     fn on_entry(&mut self, stopped: Stopped, call: Call, broken_off: Option<BrokenOff>) -> Result<(), Lost> {

@@ -131,6 +131,11 @@ impl Tracee {
         self.foreign_root.get()
     }
 
+    /// Whether it is about to install a filter of its own, or has done so.
+    pub fn expects_filter(&self) -> bool {
+        self.expects_filter.get()
+    }
+
     /// The circumstances that it lives under by itself.
     pub fn needs(&self) -> Needs {
         if self.expects_filter.get() { Needs::all() } else { Needs::of_task(&self.cred.borrow()) }
