@@ -28,8 +28,10 @@ pub struct Absent {
     ctime: i64,
     /// When that was, packed.
     checked: i64,
-    /// The state of the index, if the inode is somebody else's.
-    epoch: Option<u32>,
+    /// The state of the index.
+    epoch: u32,
+    /// The inode is somebody else's, and its ctime does not move when others record something of it.
+    foreign: bool,
 }
 
 /// How many entries are of the kinds that calls must look out for.
@@ -154,26 +156,22 @@ impl Cache {
 
     /// Notes that nothing is known of an inode.
     pub fn insert_absent(&self, inode: &Inode) {
-        let epoch = (inode.uid != self.own).then(|| self.epoch.get());
+        let (epoch, foreign) = (self.epoch.get(), inode.uid != self.own);
         let checked = pack(Some((self.now)()));
         let mut absent = self.absent.borrow_mut();
         if absent.len() >= REMEMBERED {
             absent.clear();
         }
-        absent.insert(inode.id, Absent { ctime: pack(Some(inode.ctime)), checked, epoch });
+        absent.insert(inode.id, Absent { ctime: pack(Some(inode.ctime)), checked, epoch, foreign });
     }
 
     /// Whether it is still so that nothing is known of an inode.
     pub fn is_absent(&self, absent: &Absent, ctime: Time) -> bool {
-        if absent.epoch.is_some_and(|epoch| epoch != self.epoch.get()) {
-            return false;
+        let same_index = absent.epoch == self.epoch.get();
+        let same_inode = absent.ctime == pack(Some(ctime));
+        if same_inode && absent.checked.saturating_sub(absent.ctime) > RACY_NSEC {
+            return same_index || !absent.foreign;
         }
-        let settled = absent.checked.saturating_sub(absent.ctime) > RACY_NSEC;
-        (settled && absent.ctime == pack(Some(ctime)))
-            || self.age(absent.checked) < self.patience(absent, ctime)
-    }
-
-    fn patience(&self, absent: &Absent, ctime: Time) -> i64 {
-        if absent.ctime == pack(Some(ctime)) { RACY_NSEC } else { ABSENT_NSEC }
+        same_index && self.age(absent.checked) < if same_inode { RACY_NSEC } else { ABSENT_NSEC }
     }
 }

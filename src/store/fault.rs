@@ -77,6 +77,7 @@ impl Fault {
         let kind = match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT) => Kind::Full,
             Some(libc::EROFS) => Kind::ReadOnly,
+            Some(libc::EEXIST) => Kind::Denied("it is not a directory".to_owned()),
             Some(libc::EACCES | libc::EPERM | libc::ENOENT | libc::ENOTDIR) => Kind::Denied(text),
             _ => Kind::Other(text),
         };
@@ -119,7 +120,7 @@ impl fmt::Display for Fault {
                 "{path}: this index can only be read\nname a directory that can be written to with --store"
             ),
             Kind::Denied(why) => {
-                write!(f, "{path}: cannot open it: {why}\nname a directory of your own with --store")
+                write!(f, "{path}: cannot be opened: {why}\nname a directory of your own with --store")
             }
             Kind::Busy => write!(f, "{path}: another process keeps this index locked"),
             Kind::Unsuited(what) => write!(

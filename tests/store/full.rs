@@ -1,0 +1,86 @@
+//! No room left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{self, Machine, NOBODY_WE_KNOW, can_compile, is_root};
+use crate::{Home, answered, succeeds};
+
+/// A small file system of the user's own.
+struct Small(PathBuf);
+
+impl Small {
+    /// Mounted at `path`, with room for so many bytes.
+    fn new(path: &Path, size: &str) -> Small {
+        fs::create_dir(path).expect("a mount point");
+        let options = format!("size={size},uid={NOBODY_WE_KNOW},gid={NOBODY_WE_KNOW},mode=755");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(path).status();
+        assert!(status.expect("mount runs").success());
+        Small(path.to_owned())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_enospc_and_loses_nothing() {
+    const NAME: &str = "a_full_disk_is_enospc_and_loses_nothing";
+    if !can_compile(NAME, Machine::X86_64) {
+        return;
+    }
+    if !is_root() {
+        return support::skipped(NAME, "a file system of a certain size takes real root");
+    }
+    let home = Home::new();
+    let guest = home.lab.guest("storm", Machine::X86_64);
+    let small = Small::new(&home.lab.path().join("small"), "320k");
+    home.natively("mkdir tree");
+    let (tree, progress) = (home.dir.join("tree"), home.dir.join("progress"));
+    let run = |script: &str| {
+        let mut command = home.lab.command();
+        command.current_dir(&home.dir).arg("--store").arg(small.0.join("store"));
+        command.args(["--", "sh", "-c", script]).output().expect("it starts")
+    };
+    let storm = format!("{} {} 0 100000 {}", guest.display(), tree.display(), progress.display());
+    let output = run(&storm);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("chown {}\n", libc::ENOSPC), "{err}");
+    assert!(err.contains("small/store/index.db: cannot record an owner: no room is left"), "{err}");
+    let count = answered(&progress);
+    assert!(count > 50, "{count}");
+    let left = run(&format!("cd {} && find . -name '[lf]*' -printf '%f %U %G\\n'", tree.display()));
+    let left: Vec<String> = String::from_utf8_lossy(&left.stdout).lines().map(str::to_owned).collect();
+    crate::all_there(&left, 0, count);
+    // What failed is not half there: neither in the index nor in the file.
+    let failed = [format!("l{count} 0 0"), format!("l{count} {0} {0}", count + 1000)];
+    let found = left.iter().find(|line| line.starts_with(&format!("l{count} "))).expect("the link was made");
+    assert_eq!(found, &failed[0]);
+}
+
+#[test]
+fn a_full_disk_beneath_the_tree_is_enospc() {
+    const NAME: &str = "a_full_disk_beneath_the_tree_is_enospc";
+    if !is_root() {
+        return support::skipped(NAME, "a file system of a certain size takes real root");
+    }
+    let home = Home::new();
+    let small = Small::new(&home.lab.path().join("small"), "64k");
+    let script = format!(
+        "cd {} && touch f && chown 5:6 f && {{ cat /dev/zero >zeros 2>/dev/null; chown 33:44 f; stat -c %u:%g f; }}",
+        small.0.display()
+    );
+    let output = home.command().args(["--", "sh", "-c", &script]).output().expect("it starts");
+    // tmpfs takes attributes from another account: either it works, or nothing has changed.
+    let out = String::from_utf8_lossy(&output.stdout);
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        out == "33:44\n" && err.is_empty() || out == "5:6\n" && err.contains("No space left"),
+        "{out}{err}"
+    );
+    assert_eq!(succeeds(home.command().args(["--", "stat", "-c", "%u:%g"]).arg(small.0.join("f"))), out);
+}

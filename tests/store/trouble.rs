@@ -1,0 +1,75 @@
+//! Stores that cannot be used.
+
+use std::fs;
+
+use crate::{Home, succeeds};
+
+/// Runs true, which is not started: exit status and message.
+fn refused(home: &Home) -> String {
+    let output = home.command().args(["--", "echo", "started"]).output().expect("it starts");
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0), "{err}");
+    assert!(err.lines().all(|line| line.starts_with("remainroot: ")), "{err}");
+    err
+}
+
+#[test]
+fn a_foreign_newer_or_truncated_index_is_told_and_kept() {
+    let home = Home::new();
+    home.run("for i in $(seq 200); do ln -s x l$i; done; chown -h 5:6 l*");
+    let index = home.dir.join("store/index.db");
+    let whole = fs::read(&index).unwrap();
+    let newer = {
+        let mut bytes = whole.clone();
+        // user_version is at offset 60 (SQLite file format, 1.3).
+        bytes[60..64].copy_from_slice(&7u32.to_be_bytes());
+        bytes
+    };
+    let cases = [
+        (b"not a database, by far".to_vec(), "this is no index of owners"),
+        (newer, "written by a newer remainroot (format 7)"),
+        (whole[..whole.len() - 1024].to_vec(), "this index is damaged"),
+        (whole[..5000].to_vec(), "this index is damaged"),
+    ];
+    for (bytes, words) in cases {
+        fs::write(&index, &bytes).unwrap();
+        let told = refused(&home);
+        assert!(told.contains("store/index.db: ") && told.contains(words), "{told}");
+        assert_eq!(fs::read(&index).unwrap(), bytes, "it was changed");
+    }
+    fs::write(&index, whole).unwrap();
+    assert_eq!(home.run("stat -c %u:%g l200"), "5:6\n");
+}
+
+#[test]
+fn a_store_that_cannot_be_made_is_told() {
+    let home = Home::new();
+    home.natively("touch store");
+    let told = refused(&home);
+    assert!(told.contains("home/store: ") && told.contains("--store"), "{told}");
+    home.natively("rm store; mkdir store; chmod 500 store");
+    let told = refused(&home);
+    assert!(told.contains("store/index.db: ") && told.contains("denied"), "{told}");
+}
+
+#[test]
+fn the_default_place_is_the_users_own() {
+    let home = Home::new();
+    let auto = || {
+        let mut command = home.lab.command();
+        command.current_dir(&home.dir).env_clear().env("PATH", "/usr/bin:/bin").args(["--store", "auto"]);
+        command
+    };
+    let script = ["--", "sh", "-c", "ln -sf x l; chown -h 5:6 l; stat -c %u:%g l"];
+    assert_eq!(succeeds(auto().env("HOME", &home.dir).args(script)), "5:6\n");
+    assert!(home.dir.join(".local/state/remainroot/index.db").exists());
+    assert_eq!(succeeds(auto().env("REMAINROOT_STORE", home.dir.join("mine")).args(script)), "5:6\n");
+    assert!(home.dir.join("mine/index.db").exists());
+    // Where there is none, it goes on without, and says so once.
+    for nowhere in ["/nowhere/at/all", "/proc"] {
+        let output = auto().env("HOME", nowhere).args(script).output().expect("it starts");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "5:6\n", "{err}");
+        assert!(err.contains("will be forgotten: /") && err.lines().count() == 2, "{err}");
+    }
+}
