@@ -22,7 +22,7 @@ use nix::unistd::getpid;
 use crate::sandbox::Sandbox;
 use crate::store::{Choice, Format};
 use crate::sys::process::{Fork, exit_now, fork};
-use crate::sys::{inherit, signal};
+use crate::sys::{inherit, signal, stdio};
 use crate::tell;
 
 /// Exit status for failures of our own.
@@ -86,6 +86,7 @@ pub fn execute(plan: Plan) -> i32 {
         }
         Ok(Fork::Parent(tracer)) => {
             drop(tracers);
+            stdio::let_go_of_inherited();
             front::main(tracer, ours, &plan.command[0])
         }
         Err(errno) => {

@@ -12,3 +12,20 @@ pub fn let_go(fd: i32) {
         }
     }
 }
+
+/// Closes what this process inherited beyond the standard descriptors, for the same reason: all that does not close
+/// itself at an exec, as everything of ours does.
+pub fn let_go_of_inherited() {
+    // Where there is no /proc, they stay.
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers = open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers: Vec<i32> = numbers.collect();
+    for fd in numbers.into_iter().filter(|&fd| fd > 2) {
+        // SAFETY: plain numbers. Descriptors of ours have FD_CLOEXEC set, and are not touched.
+        unsafe {
+            if libc::fcntl(fd, libc::F_GETFD) == 0 {
+                libc::close(fd);
+            }
+        }
+    }
+}
