@@ -100,7 +100,8 @@ pub enum Place<'a> {
 }
 
 /// One file of the guest's, found and held by the engine in the guest's stead. Operations are the kernel's own, made
-/// with the real credentials that guest and engine share; none of them blocks on the file (it is never opened).
+/// with the real credentials that guest and engine share; the file is never opened. They return when they are done, and
+/// hold nobody else up: an engine that must wait for a file system serves other guests meanwhile.
 pub trait Node: Attributes {
     /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
@@ -196,6 +197,10 @@ pub trait Guest {
     /// Tells the engine that the task is about to install a filter of its own, which will judge all calls that the
     /// engine makes it do from then on.
     fn filter_comes(&self) {}
+
+    /// Tells the engine that the task is about to mount a file system of the type `kind`. It may be one that the task
+    /// itself serves.
+    fn mounts(&self, kind: &CStr);
 
     /// Gives a task (0: this one) the CPUs that it believes to have: an engine may have moved it for a while.
     fn own_cpus(&self, pid: i32);

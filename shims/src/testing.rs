@@ -185,6 +185,8 @@ impl Guest for Fake {
 
     fn root_changes(&self) {}
 
+    fn mounts(&self, _: &std::ffi::CStr) {}
+
     fn own_cpus(&self, _: i32) {}
 
     fn submit(&self, _: Host) {}

@@ -98,13 +98,16 @@ impl Entry {
         self.is(fact::GENERATION).then_some(self.generation)
     }
 
-    /// Whether it was made for this very inode. A generation counts where both have one; `now` is asked for the
-    /// inode's only if this has one.
-    pub fn is_of(&self, inode: &Inode, now: impl FnOnce() -> Option<u64>) -> bool {
+    /// Whether it was made for this very inode. A generation counts where both have one; `now` is the inode's, where
+    /// that does not tell it.
+    pub fn is_of(&self, inode: &Inode, now: Option<u64>) -> bool {
         self.btime == pack(inode.btime)
-            && self
-                .generation()
-                .is_none_or(|then| inode.generation.or_else(now).is_none_or(|now| then == now))
+            && self.generation().is_none_or(|then| inode.generation.or(now).is_none_or(|now| then == now))
+    }
+
+    /// Whether it takes the generation of the inode to tell that.
+    pub fn asks_generation(&self, inode: &Inode) -> bool {
+        self.btime == pack(inode.btime) && self.is(fact::GENERATION)
     }
 
     /// Whether the number of the inode is all that is known of it. Then nothing vouches for it but that unlink forgets

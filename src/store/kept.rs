@@ -261,6 +261,10 @@ impl Kept {
 impl Store for Kept {
     fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
         self.refresh();
+        // While a file is asked, other tasks are served: nothing may be borrowed.
+        let asks = |entry: &Entry| inode.generation.is_none() && entry.asks_generation(inode);
+        let asks = self.cache.entries.borrow().get(&inode.id).is_some_and(asks);
+        let now = if asks { file.generation() } else { None };
         let mut entries = self.cache.entries.borrow_mut();
         let Some(entry) = entries.get_mut(&inode.id) else {
             drop(entries);
@@ -272,7 +276,7 @@ impl Store for Kept {
             }
             return self.load(file, inode);
         };
-        if !entry.is_of(inode, || file.generation()) {
+        if !entry.is_of(inode, now) {
             drop(entries);
             self.cache.drop_entry(inode.id);
             return if self.looks_further() { self.load(file, inode) } else { None };

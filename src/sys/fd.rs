@@ -81,6 +81,12 @@ pub fn inode_of(stat: &libc::statx) -> Inode {
     }
 }
 
+/// The mount that a file is on, and its device: by its unique id (Linux 6.8), or by one that may be used again (5.8). The
+/// kernel was asked for both.
+pub fn mount_of(stat: &libc::statx) -> (u64, u64) {
+    (libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_mnt_id)
+}
+
 /// What tells a file's inode from its predecessors of the same number ([`Inode::generation`]): the FNV-1a hash of type
 /// and bytes of its handle (`name_to_handle_at(fd, "", …)`), which is the same in every run. `None` where there are no
 /// handles, or where asking is forbidden.
@@ -236,18 +242,25 @@ pub fn change_dir(fd: BorrowedFd<'_>) -> Result<()> {
     check(|| unsafe { libc::fchdir(fd.as_raw_fd()) }.into()).map(drop)
 }
 
-/// `chroot(path)`.
-pub fn change_root(path: &CStr) -> Result<()> {
+/// Opens a file of /proc for reading.
+pub fn open_file(dir: RawFd, path: &CStr) -> Result<OwnedFd> {
     // SAFETY: `path` is NUL-terminated.
-    check(|| unsafe { libc::chroot(path.as_ptr()) }.into()).map(drop)
+    let fd = check(|| unsafe { libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }.into())?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Whether a file such as /proc/PID/mountinfo has changed since this was last asked (`POLLPRI`).
+pub fn has_news(fd: BorrowedFd<'_>) -> bool {
+    let mut asked = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLPRI, revents: 0 };
+    // SAFETY: the kernel reads and writes the one structure.
+    let count = check(|| unsafe { libc::poll(&raw mut asked, 1, 0) }.into());
+    count != Ok(0)
 }
 
 /// Reads a small file of /proc, whole.
 pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
-    // SAFETY: `path` is NUL-terminated.
-    let fd = check(|| unsafe { libc::openat(dir, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }.into())?;
-    // SAFETY: the kernel just made this descriptor for us.
-    let mut file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
+    let mut file = std::fs::File::from(open_file(dir, path)?);
     let mut text = Vec::new();
     match std::io::Read::read_to_end(&mut file, &mut text) {
         Ok(_) => Ok(text),

@@ -2,6 +2,7 @@
 //! typed skin over one call; nothing here decides anything.
 
 pub mod fd;
+pub mod fiber;
 pub mod inherit;
 pub mod mem;
 pub mod mount;

@@ -126,6 +126,18 @@ pub fn await_child(limit: Duration) {
     unsafe { libc::sigtimedwait(&only(libc::SIGCHLD), std::ptr::null_mut(), &raw const limit) };
 }
 
+/// The calling thread's id.
+pub fn thread_id() -> i32 {
+    // SAFETY: takes nothing.
+    unsafe { libc::gettid() }
+}
+
+/// Sends SIGCHLD to a thread of this process, which [`await_child`] waits for.
+pub fn wake(tid: i32) {
+    // SAFETY: takes three numbers.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGCHLD) };
+}
+
 /// Lets a pending `signal` act on this process as if it had no handler and were not blocked: it stops, dies, or,
 /// where the kernel shields it (PID 1; a stop in an orphaned process group), goes on. Then all is as before.
 pub fn suffer(signal: i32) {

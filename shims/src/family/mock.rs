@@ -350,6 +350,8 @@ impl Guest for Mock {
         Ok(0o022)
     }
     fn root_changes(&self) {}
+
+    fn mounts(&self, _: &std::ffi::CStr) {}
     fn own_cpus(&self, _: i32) {}
 
     fn submit(&self, host: Host) {

@@ -13,16 +13,24 @@ use crate::guest::{Answer, Guest, Host, Trailing, host};
 const OTHER_OPERATIONS: u32 =
     MS_REMOUNT | MS_BIND | MS_MOVE | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE;
 
-/// The longest name of a file system that we read.
+/// What the flags of mount(2) once had to begin with, and where: the kernel takes it away (`path_mount`).
+const MS_MGC_VAL: u32 = 0xC0ED_0000;
+const MS_MGC_MSK: u32 = 0xFFFF_0000;
+
+/// The longest name of a file system that we read. Those that we know are shorter.
 const NAME_MAX: usize = 64;
 
 /// mount(2). A new instance of proc or sysfs that a namespace is refused (`mount_too_revealing`) becomes a bind of the
 /// present one, with all that is mounted in it.
 pub async fn mount(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    let Some(tree) = fresh_tree(&*guest, call.word(2)).filter(|_| call.uint(3) & OTHER_OPERATIONS == 0)
-    else {
-        return Answer::Native;
+    let flags = match call.uint(3) {
+        old if old & MS_MGC_MSK == MS_MGC_VAL => old & !MS_MGC_MSK,
+        flags => flags,
     };
+    if flags & OTHER_OPERATIONS != 0 {
+        return Answer::Native;
+    }
+    let Some(tree) = fresh_tree(&*guest, call.word(2)) else { return Answer::Native };
     if host(&guest, Host::Native).await != Err(Errno::EPERM) {
         return Answer::Native;
     }
@@ -43,9 +51,14 @@ pub fn fsopen(guest: &dyn Guest, call: &Call) -> Answer {
     }
 }
 
-/// Where the present instance of a file system is that is named at `addr`.
+/// Where the present instance of a file system is that is named at `addr`. The engine hears the name, too.
 fn fresh_tree(guest: &dyn Guest, addr: u64) -> Option<&'static CStr> {
-    match guest.read_str(addr, NAME_MAX).ok()?.to_bytes() {
+    let kind = match guest.read_str(addr, NAME_MAX) {
+        Err(Errno::ERANGE) => c"?".to_owned(),
+        read => read.ok()?,
+    };
+    guest.mounts(&kind);
+    match kind.to_bytes() {
         b"proc" => Some(c"/proc"),
         b"sysfs" => Some(c"/sys"),
         _ => None,

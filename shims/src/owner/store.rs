@@ -161,6 +161,9 @@ pub trait Attributes {
 /// What a store says of its contents ([`Store::directories_pass_on`], `has_…`, [`Store::awaits_unlink`]) decides which
 /// calls of root's are looked at. It is asked when a run starts and whenever a shim has run. So a store that others may
 /// write to at the same time must say from the start what they might bring.
+///
+/// To ask the file may take its time, and meanwhile other tasks are served: a store is called again before it has
+/// returned, and holds nothing borrowed while it asks.
 pub trait Store {
     /// The record of exactly this inode. A record of an earlier inode with the same number is dropped.
     fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record>;

@@ -4,15 +4,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use remainroot_shims::abi::{Abi, Call, Errno};
+use remainroot_shims::family::exec::AuxIds;
 use remainroot_shims::guest::{Answer, Coroutine, Guest, Host};
 use remainroot_shims::table::{self, Shim};
 
 use super::Engine;
-use super::run::Phase;
+use super::aside::Ticket;
+use super::run::{Phase, Slot, Waiting};
 use super::stop::Stopped;
 use super::tracee::Tracee;
 use crate::arch;
 use crate::bpf;
+use crate::sys::fiber::Fiber;
 use crate::sys::ptrace::{self, Lost, Resume, SyscallStop};
 
 /// `ERESTARTSYS` … `ERESTART_RESTARTBLOCK` of `include/linux/errno.h`: the kernel will make the call again, or turn
@@ -23,29 +26,47 @@ pub(super) const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
 const NO_SUCH_CALL: u64 = -(libc::ENOSYS as i64) as u64;
 
 /// Where a shim stands.
-enum At {
+#[derive(Clone, Copy)]
+pub(super) enum At {
     /// Before the guest's call is made.
     Entry,
     /// Behind a host call, with its result in the return register.
     Exit(i64),
+    /// Not in a call: where the guest has just become another program.
+    Exec,
+}
+
+/// What a shim has to say when it comes out of its fiber.
+pub(super) enum Turn {
+    /// This is the answer.
+    Answers(Answer),
+    /// It wants a host call.
+    Asks(Coroutine),
+    /// These are the ids of the new program.
+    Became(AuxIds),
 }
 
 impl Engine {
     /// `PTRACE_EVENT_SECCOMP`.
     pub(super) fn on_seccomp(&mut self, stopped: Stopped) -> Result<(), Lost> {
-        let tracee = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
-            Some(slot) => match std::mem::replace(&mut slot.phase, Phase::Free) {
-                Phase::Free => Some(slot.tracee.clone()),
-                // A host call of ours passes the same filter.
-                Phase::Calling { shim, args } | Phase::Repeating { shim, args } => {
-                    slot.phase = Phase::Calling { shim, args };
-                    None
-                }
-                adding @ Phase::Adding(_) => {
-                    slot.phase = adding;
-                    None
-                }
-            },
+        let found = self
+            .run
+            .tasks
+            .borrow_mut()
+            .get_mut(stopped.tid())
+            .map(|slot| (slot.tracee.clone(), std::mem::replace(&mut slot.phase, Phase::Free)));
+        let tracee = match found {
+            // A host call of ours passes the same filter.
+            Some((_, Phase::Calling { shim, args } | Phase::Repeating { shim, args })) => {
+                self.set_phase(&stopped, Phase::Calling { shim, args });
+                None
+            }
+            Some((_, adding @ Phase::Adding(_))) => {
+                self.set_phase(&stopped, adding);
+                None
+            }
+            // If a shim waits, its call is not made any more.
+            Some((tracee, Phase::Free | Phase::Waiting(_))) => Some(tracee),
             None => None,
         };
         let Some(tracee) = tracee else { return stopped.resume(Resume::Syscall, 0) };
@@ -73,10 +94,7 @@ impl Engine {
     ) -> Result<(), Lost> {
         tracee.enter(call);
         match shim {
-            Shim::Entry(shim) => {
-                let answer = shim(&*tracee, &call);
-                self.answer(stopped, At::Entry, answer)
-            }
+            Shim::Entry(shim) => self.start(stopped, At::Entry, move || Turn::Answers(shim(&*tracee, &call))),
             Shim::Coroutine(shim) => {
                 let shim = shim(tracee, call);
                 self.step(stopped, At::Entry, shim)
@@ -101,7 +119,7 @@ impl Engine {
         let (shim, args) = match phase {
             Phase::Calling { shim, args } | Phase::Repeating { shim, args } => (shim, args),
             Phase::Adding(addition) => return self.on_adding(stopped, addition),
-            Phase::Free => return self.on_free_call(stopped),
+            Phase::Free | Phase::Waiting(_) => return self.on_free_call(stopped),
         };
         let result = match stopped.syscall()? {
             SyscallStop::Exit(result) => result,
@@ -128,9 +146,76 @@ impl Engine {
 
     /// Runs a shim until it has its answer or wants another host call.
     fn step(&mut self, stopped: Stopped, at: At, mut shim: Coroutine) -> Result<(), Lost> {
-        match shim.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(answer) => self.answer(stopped, at, answer),
-            Poll::Pending => self.call_host(stopped, at, shim),
+        self.start(stopped, at, move || match shim.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Turn::Answers(answer),
+            Poll::Pending => Turn::Asks(shim),
+        })
+    }
+
+    /// Lets a shim work, in a fiber: a file that it looks at may be one to wait for.
+    pub(super) fn start(
+        &mut self,
+        stopped: Stopped,
+        at: At,
+        work: impl FnOnce() -> Turn + 'static,
+    ) -> Result<(), Lost> {
+        let Ok(mut fiber) = Fiber::new(work) else {
+            return self.answer(stopped, at, Answer::Err(Errno::ENOMEM));
+        };
+        if let Some(turn) = fiber.resume() {
+            return self.turn(stopped, at, turn);
+        }
+        let run = self.run.clone();
+        let Some(ticket) = run.aside.rests(stopped.tid()) else {
+            // A fiber that waits for nothing would wait for ever.
+            return self.answer(stopped, at, Answer::Err(Errno::EIO));
+        };
+        self.set_phase(&stopped, Phase::Waiting(Waiting { fiber, at, ticket, run }));
+        stopped.park();
+        Ok(())
+    }
+
+    /// Goes on with the shims whose waiting is over.
+    pub(super) fn serve_rested(&mut self) {
+        for (ticket, tid) in self.run.aside.done() {
+            if let Err(Lost::Errno(errno)) = self.go_on_with(ticket, Stopped::new(tid)) {
+                self.give_up(tid, errno);
+            }
+        }
+    }
+
+    fn go_on_with(&mut self, ticket: Ticket, stopped: Stopped) -> Result<(), Lost> {
+        let waits = |slot: &mut Slot| match &slot.phase {
+            Phase::Waiting(waiting) if waiting.ticket == ticket => {
+                Some(std::mem::replace(&mut slot.phase, Phase::Free))
+            }
+            _ => None,
+        };
+        let phase = self.run.tasks.borrow_mut().get_mut(stopped.tid()).and_then(waits);
+        let Some(Phase::Waiting(mut waiting)) = phase else {
+            // Another task of the same number by now, which is not ours to resume.
+            stopped.park();
+            return Ok(());
+        };
+        if let Some(turn) = waiting.fiber.resume() {
+            return self.turn(stopped, waiting.at, turn);
+        }
+        match self.run.aside.rests(stopped.tid()) {
+            Some(ticket) => {
+                waiting.ticket = ticket;
+                self.set_phase(&stopped, Phase::Waiting(waiting));
+                stopped.park();
+                Ok(())
+            }
+            None => self.answer(stopped, waiting.at, Answer::Err(Errno::EIO)),
+        }
+    }
+
+    fn turn(&mut self, stopped: Stopped, at: At, turn: Turn) -> Result<(), Lost> {
+        match turn {
+            Turn::Answers(answer) => self.answer(stopped, at, answer),
+            Turn::Asks(shim) => self.call_host(stopped, at, shim),
+            Turn::Became(ids) => self.on_become(stopped, &ids),
         }
     }
 
@@ -151,7 +236,7 @@ impl Engine {
         stopped.change_arguments(&call, &call.args, &args)?;
         let phase = match at {
             At::Entry => Phase::Calling { shim, args },
-            At::Exit(_) => {
+            At::Exit(_) | At::Exec => {
                 arch::make_again(stopped.tid(), call.nr)?;
                 Phase::Repeating { shim, args }
             }
@@ -165,6 +250,7 @@ impl Engine {
         self.note_needs(stopped.tid());
         let value = arch::return_value(answer);
         match (at, value) {
+            (At::Exec, _) => self.go_on(stopped, 0),
             (At::Entry, None) => match self.call_of(&stopped) {
                 Some(call) => self.let_through(stopped, call),
                 None => self.go_on(stopped, 0),

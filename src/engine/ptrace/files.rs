@@ -2,17 +2,22 @@
 //!
 //! The tracer shares the guest's credentials and, unless the guest changed its own, its root and mounts; so the
 //! kernel answers it as it would answer the guest. What differs is what /proc/self means, the working directory and
-//! the descriptors: those go through /proc/TID. A task with another root is looked up from within that root.
+//! the descriptors: those go through /proc/TID, and so does another root.
+//!
+//! What a file system may let us wait for is done aside: its server may be a guest.
 
+use std::cell::{Cell, OnceCell};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
 use remainroot_shims::owner::{Attributes, FileSystem, Inode};
 
-use super::resolve;
+use super::mounts::{self, walk_may_wait};
+use super::resolve::Journey;
 use super::run::Run;
 use super::tracee::Tracee;
 use crate::store::File;
@@ -26,20 +31,25 @@ const STAT_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
 /// A file, held by a descriptor of the tracer's: an `O_PATH` one, or one borrowed from the guest.
 struct Held {
     run: Rc<Run>,
-    fd: OwnedFd,
+    /// Whose mounts it was found among.
+    tid: i32,
+    fd: Arc<OwnedFd>,
     /// The root of one of our covers, if the file was found beneath it.
     cover: Option<OwnedFd>,
+    /// Whether its file system answers at once, once that is known.
+    prompt: OnceCell<bool>,
+    /// What was seen of it when that was found out.
+    glance: Cell<Option<Inode>>,
 }
 
 /// See [`Guest::find`].
 pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
     let tid = Guest::tid(tracee);
-    let fd = match *place {
-        Place::Fd(fd) => hold_descriptor(run, tracee, fd),
-        Place::OpenFd(fd) => hold_descriptor(run, tracee, fd)
-            .and_then(|fd| if fd::is_path_only(fd.as_fd()) { Err(Errno::EBADF) } else { Ok(fd) }),
-        Place::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new),
-        Place::Exe => open_proc(run, tid, "exe").map_err(Errno::new),
+    let held = match *place {
+        Place::Fd(fd) => hold_descriptor(run, tracee, fd, false),
+        Place::OpenFd(fd) => hold_descriptor(run, tracee, fd, true),
+        Place::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new).and_then(|fd| hold(run, tid, fd)),
+        Place::Exe => open_proc(run, tid, "exe").map_err(Errno::new).and_then(|fd| hold(run, tid, fd)),
         Place::Path { dir, path, trailing } => {
             if path.is_empty() {
                 return Err(Errno::ENOENT);
@@ -48,30 +58,25 @@ pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<
                 Trailing::Follow => 0,
                 Trailing::Keep => libc::O_NOFOLLOW,
             };
-            if tracee.has_foreign_root() {
-                open_in_root(run, tid, dir, path, flags)
-            } else {
-                open_from(run, tid, dir, path, flags)
-            }
+            open(run, tracee, dir, path, flags).and_then(|fd| hold(run, tid, fd))
         }
     }?;
-    Ok(Box::new(hold(run, fd)?))
+    if let Place::Exe = place {
+        // Its pages come from there.
+        tracee.set_slow_memory(!held.is_prompt());
+    }
+    Ok(Box::new(held))
 }
 
 /// Holds a file; the placeholder, if it is a device that covers one.
-fn hold(run: &Rc<Run>, fd: OwnedFd) -> Result<Held, Errno> {
+fn hold(run: &Rc<Run>, tid: i32, fd: OwnedFd) -> Result<Held, Errno> {
     let covers = run.covers.borrow();
     let beneath = if covers.is_empty() { None } else { device_mount(&fd).and_then(|id| covers.get(&id)) };
     let (fd, cover) = match beneath {
-        None => (fd, None),
-        Some(placeholder) => {
-            let placeholder = placeholder
-                .try_clone()
-                .map_err(|error| Errno::new(error.raw_os_error().unwrap_or(libc::EMFILE)))?;
-            (placeholder, Some(fd))
-        }
+        None => (Arc::new(fd), None),
+        Some(placeholder) => (placeholder.clone(), Some(fd)),
     };
-    Ok(Held { run: run.clone(), fd, cover })
+    Ok(Held { run: run.clone(), tid, fd, cover, prompt: OnceCell::new(), glance: Cell::new(None) })
 }
 
 pub(super) fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
@@ -79,12 +84,23 @@ pub(super) fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32
     fd::open_path(run.proc.as_raw_fd(), &path, 0)
 }
 
-/// The guest's descriptor itself, or else an `O_PATH` one for the same file.
-fn hold_descriptor(run: &Run, tracee: &Tracee, fd: i32) -> Result<OwnedFd, Errno> {
-    match tracee.borrow_fd(fd) {
-        Some(result) => result,
-        None => open_descriptor(run, Guest::tid(tracee), fd),
+/// The guest's descriptor itself, or else an `O_PATH` one for the same file. EBADF if it must be open, and is an
+/// `O_PATH` one.
+fn hold_descriptor(run: &Rc<Run>, tracee: &Tracee, fd: i32, must_be_open: bool) -> Result<Held, Errno> {
+    let tid = Guest::tid(tracee);
+    if let Some(borrowed) = tracee.borrow_fd(fd) {
+        let borrowed = borrowed?;
+        if must_be_open && fd::is_path_only(borrowed.as_fd()) {
+            return Err(Errno::EBADF);
+        }
+        let held = hold(run, tid, borrowed)?;
+        if held.is_prompt() {
+            return Ok(held);
+        }
+        // Closing it means to wait, and so might the last of those who use it.
+        run.aside.close(held.fd);
     }
+    hold(run, tid, open_descriptor(run, tid, fd)?)
 }
 
 fn open_descriptor(run: &Run, tid: i32, fd: i32) -> Result<OwnedFd, Errno> {
@@ -105,31 +121,21 @@ fn open_dir(run: &Run, tid: i32, dir: Dir) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// Looks a path up in the root that tracer and guest share.
-fn open_from(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
-    if path.to_bytes().starts_with(b"/") {
-        return resolve::open(tid, run.proc.as_raw_fd(), path, flags);
+/// Looks a path up as the task would, in its own root and mounts.
+fn open(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
+    let tid = Guest::tid(tracee);
+    let is_absolute = path.to_bytes().starts_with(b"/");
+    let start = if is_absolute { None } else { Some(open_dir(run, tid, dir)?) };
+    let root = match tracee.has_foreign_root() {
+        true => Some(open_proc(run, tid, "root").map_err(Errno::new)?),
+        false => None,
+    };
+    let journey = Journey { tid, path: path.to_owned(), start, root, flags };
+    match journey.at_once() {
+        Ok(found) => found,
+        Err(next) if walk_may_wait(run, tracee) => run.aside.wait(move || journey.make(next)),
+        Err(next) => journey.make(next),
     }
-    let dir = open_dir(run, tid, dir)?;
-    resolve::open(tid, dir.as_raw_fd(), path, flags)
-}
-
-/// Looks a path up in the task's own root and mounts: the tracer goes there and comes back.
-fn open_in_root(run: &Run, tid: i32, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
-    let start = if path.to_bytes().starts_with(b"/") { None } else { Some(open_dir(run, tid, dir)?) };
-    let root = CString::new(format!("{tid}/root")).map_err(|_| Errno::EINVAL)?;
-    match fd::change_root(&root) {
-        // Nobody could have left our root either.
-        Err(libc::EPERM) => return open_from(run, tid, dir, path, flags),
-        result => result.map_err(Errno::new)?,
-    }
-    let start = start.as_ref().map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
-    let found = resolve::open(tid, start, path, flags);
-    // With the way back barred we could not go on; these cannot fail for a process that just did the like.
-    let back = fd::change_dir(run.root.as_fd())
-        .and_then(|()| fd::change_root(c"."))
-        .and_then(|()| fd::change_dir(run.proc.as_fd()));
-    back.map_err(Errno::new).and(found)
 }
 
 /// The umask line of /proc/TID/status.
@@ -165,69 +171,99 @@ pub(super) fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
     text.lines().find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
 }
 
+/// The file as stores see it.
+fn file(fd: &OwnedFd) -> File<'_> {
+    File::beside_proc(fd.as_fd())
+}
+
 impl Held {
-    /// The file as stores see it.
-    fn file(&self) -> File<'_> {
-        File::beside_proc(self.fd.as_fd())
+    /// Whether the file system answers at once.
+    fn is_prompt(&self) -> bool {
+        *self.prompt.get_or_init(|| {
+            const MASK: u32 = STAT_MASK | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
+            let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+            let Ok(stat) = fd::statx(self.fd.as_raw_fd(), c"", flags, MASK) else { return false };
+            let prompt = mounts::is_prompt(&self.run, self.tid, fd::mount_of(&stat));
+            self.glance.set(prompt.then(|| fd::inode_of(&stat)));
+            prompt
+        })
     }
 
-    /// A path that names the held file itself, whatever it is, to the calls that take no descriptor. Relative to
-    /// /proc, the tracer's working directory.
-    fn name(&self) -> Result<CString, Errno> {
-        name_of(&self.fd)
+    /// Makes a call with the file; aside, if it may have to wait.
+    fn with<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&OwnedFd) -> Result<T, Errno> + Send + 'static,
+    ) -> Result<T, Errno> {
+        if self.is_prompt() {
+            return call(&self.fd);
+        }
+        let fd = self.fd.clone();
+        self.run.aside.wait(move || call(&fd))
     }
 }
 
 impl Attributes for Held {
     fn file_system(&self) -> Result<FileSystem, Errno> {
-        self.file().file_system()
+        self.with(|fd| file(fd).file_system())
     }
 
     fn generation(&self) -> Option<u64> {
-        self.file().generation()
+        self.with(|fd| Ok(file(fd).generation())).ok().flatten()
     }
 
     fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
-        self.file().list_xattrs()
+        self.with(|fd| file(fd).list_xattrs())
     }
 
     fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
-        self.file().xattr(name)
+        let name = name.to_owned();
+        self.with(move |fd| file(fd).xattr(&name))
     }
 
     fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
-        self.file().set_xattr(name, value, flags)
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.with(move |fd| file(fd).set_xattr(&name, &value, flags))
     }
 
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
-        self.file().remove_xattr(name)
+        let name = name.to_owned();
+        self.with(move |fd| file(fd).remove_xattr(&name))
     }
 
     fn path(&self) -> Option<String> {
-        self.file().path()
+        file(&self.fd).path()
     }
 }
 
 impl Node for Held {
     fn stat(&self) -> Result<Inode, Errno> {
-        let stat = fd::statx(self.fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, STAT_MASK).map_err(Errno::new)?;
-        Ok(fd::inode_of(&stat))
+        if self.is_prompt()
+            && let Some(inode) = self.glance.take()
+        {
+            return Ok(inode);
+        }
+        self.with(|fd| {
+            let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, STAT_MASK).map_err(Errno::new)?;
+            Ok(fd::inode_of(&stat))
+        })
     }
 
     fn touch_owner(&self) -> Result<(), Errno> {
-        fd::chown_nobody(self.fd.as_fd()).map_err(Errno::new)
+        self.with(|fd| fd::chown_nobody(fd.as_fd()).map_err(Errno::new))
     }
 
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        match fd::fchmod(self.fd.as_fd(), mode) {
-            Err(libc::EBADF) => fd::chmod(&self.name()?, mode),
-            other => other,
-        }
-        .map_err(Errno::new)
+        self.with(move |fd| {
+            match fd::fchmod(fd.as_fd(), mode) {
+                Err(libc::EBADF) => fd::chmod(&name_of(fd)?, mode),
+                other => other,
+            }
+            .map_err(Errno::new)
+        })
     }
 
     fn mount_flags(&self) -> Result<u64, Errno> {
-        fd::mount_flags(self.fd.as_fd()).map_err(Errno::new)
+        self.with(|fd| fd::mount_flags(fd.as_fd()).map_err(Errno::new))
     }
 
     fn cover_with_device(&self, name: &CStr) -> Result<(), Errno> {
@@ -236,10 +272,8 @@ impl Node for Held {
         let device = CString::new(device).map_err(|_| Errno::EINVAL)?;
         let cover = mount::clone_file(&device).map_err(Errno::new)?;
         mount::attach(cover.as_fd(), self.fd.as_fd()).map_err(Errno::new)?;
-        let placeholder =
-            self.fd.try_clone().map_err(|error| Errno::new(error.raw_os_error().unwrap_or(libc::EMFILE)))?;
         if let Some(id) = device_mount(&cover) {
-            self.run.covers.borrow_mut().insert(id, placeholder);
+            self.run.covers.borrow_mut().insert(id, self.fd.clone());
         }
         Ok(())
     }
@@ -254,11 +288,12 @@ impl Node for Held {
     }
 
     fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno> {
-        mount::bind_tree(path, &self.name()?).map_err(Errno::new)
+        mount::bind_tree(path, &name_of(&self.fd)?).map_err(Errno::new)
     }
 }
 
-/// See [`Held::name`].
+/// A path that names a held file itself, whatever it is, to the calls that take no descriptor. Relative to /proc, the
+/// tracer's working directory.
 fn name_of(fd: &OwnedFd) -> Result<CString, Errno> {
     CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
 }
@@ -267,7 +302,8 @@ fn name_of(fd: &OwnedFd) -> Result<CString, Errno> {
 /// files.
 fn device_mount(fd: &OwnedFd) -> Option<u64> {
     const IDS: u32 = libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
-    let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_TYPE | IDS).ok()?;
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let stat = fd::statx(fd.as_raw_fd(), c"", flags, libc::STATX_TYPE | IDS).ok()?;
     let is_device = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFCHR;
     (is_device && stat.stx_mask & IDS != 0).then_some(stat.stx_mnt_id)
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use remainroot_shims::family::exec::{self, AuxIds};
 use remainroot_shims::guest::Guest;
 
+use super::calls::{At, Turn};
 use super::files::{is_dead, process_of, status_number};
 use super::run::Slot;
 use super::stop::Stopped;
@@ -137,6 +138,8 @@ impl Engine {
     pub(super) fn on_exec(&mut self, stopped: Stopped) -> Result<(), Lost> {
         let tid = stopped.tid();
         let former = stopped.event_message()?;
+        // Whose shims are led to their ends, which may look at the tasks that there are.
+        let lost;
         let tracee = {
             let mut tasks = self.run.tasks.borrow_mut();
             let Some(slot) = tasks.remove(former).or_else(|| tasks.remove(tid)) else {
@@ -144,27 +147,37 @@ impl Engine {
                 return self.go_on(stopped, 0);
             };
             let tracee = if former == tid { slot.tracee } else { slot.tracee.heir(tid) };
-            if let Some(leader) = tasks.remove(tid) {
+            let leader = tasks.remove(tid);
+            if let Some(leader) = &leader {
                 self.run.pins.borrow_mut().ended(&leader.pin);
             }
+            lost = (leader, slot.phase);
             tasks.insert(
                 tid,
                 Slot { held: slot.held, pin: slot.pin, ..Slot::new(tracee.clone(), slot.filters) },
             );
             tracee
         };
+        drop(lost);
         if tid == self.main {
             self.started = None;
         }
         // All other threads are gone, and with them what they had to say of their children.
         self.adopt_children_of(&tracee);
-        let ids = exec::after_exec(&*tracee);
+        self.start(stopped, At::Exec, move || Turn::Became(exec::after_exec(&*tracee)))
+    }
+
+    /// The end of an exec: the new program's auxiliary vector says whose it is.
+    pub(super) fn on_become(&mut self, stopped: Stopped, ids: &AuxIds) -> Result<(), Lost> {
         // What root of a namespace finds there is right for virtual root, too.
         let native = (self.run.world.root_uid, self.run.world.root_gid) == (0, 0);
-        if !(native && ids == AuxIds::ROOT) {
-            let sp = arch::stack_pointer(tid)?;
+        let tracee = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone());
+        if let Some(tracee) = tracee
+            && !(native && *ids == AuxIds::ROOT)
+        {
+            let sp = arch::stack_pointer(stopped.tid())?;
             // Memory that cannot be reached belongs to a task that is being killed: it will not read its vector.
-            let _ = auxv::patch(&*tracee, sp, &ids);
+            let _ = auxv::patch(&*tracee, sp, ids);
         }
         self.go_on(stopped, 0)
     }

@@ -1,9 +1,11 @@
 //! The ptrace engine: one loop that waits for stops and serves them, one at a time.
 
+mod aside;
 mod auxv;
 mod calls;
 mod files;
 mod follow;
+mod mounts;
 mod pin;
 mod quick;
 mod resolve;
@@ -48,7 +50,7 @@ pub fn serve(launch: &Launch, store: Box<dyn Store>, front: OwnedFd) -> Result<(
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
     run.tasks.borrow_mut().insert(main, Slot::new(first, Filters::first(needs)));
     tell(&front, Event::Started(main));
-    Engine {
+    let mut engine = Engine {
         run,
         main,
         started: Some(started),
@@ -56,8 +58,12 @@ pub fn serve(launch: &Launch, store: Box<dyn Store>, front: OwnedFd) -> Result<(
         told_to_stop: false,
         parked: BTreeMap::new(),
         last: None,
+    };
+    engine.run();
+    if engine.run.aside.is_busy() {
+        // A file system that does not answer keeps even a killed process waiting.
+        engine.stay_behind();
     }
-    .run();
     Ok(())
 }
 
@@ -70,6 +76,7 @@ fn leave_the_terminal() {
     process::leave_session();
     stdio::let_go(0);
     stdio::let_go(1);
+    stdio::let_go_of_inherited();
 }
 
 /// Messages are for a front that may be gone; then there is nobody to tell.
@@ -116,7 +123,10 @@ impl Engine {
             if sched::alarm_rang() {
                 self.release_quiet();
             }
-            let next = if self.parked.is_empty() {
+            if self.run.aside.is_awaited() {
+                self.serve_rested();
+            }
+            let next = if self.parked.is_empty() && !self.run.aside.is_awaited() {
                 ptrace::wait()
             } else {
                 self.adopt_abandoned();
@@ -177,7 +187,7 @@ impl Engine {
     /// Resumes a task as befits what it is about.
     fn go_on(&self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
         let is_free = match self.run.tasks.borrow().get(stopped.tid()).map(|slot| &slot.phase) {
-            None | Some(Phase::Free) => true,
+            None | Some(Phase::Free | Phase::Waiting(_)) => true,
             Some(Phase::Calling { .. } | Phase::Repeating { .. } | Phase::Adding(_)) => false,
         };
         let how = if is_free { self.freely(stopped.tid()) } else { Resume::Syscall };

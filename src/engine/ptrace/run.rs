@@ -2,19 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use ahash::AHashMap;
 use remainroot_shims::guest::Coroutine;
 use remainroot_shims::owner::{Store, World};
 use remainroot_shims::table::Needs;
 
+use super::aside::{Aside, Ticket};
+use super::calls::{At, Turn};
+use super::mounts::Mounts;
 use super::pin::{Pin, Pins};
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
 use crate::bpf::Scope;
 use crate::engine::EngineError;
+use crate::sys::fiber::Fiber;
 use crate::sys::{fd, process};
 use crate::task::Tasks;
 
@@ -39,6 +44,33 @@ pub(super) enum Phase {
     },
     /// It makes calls by which it gets a filter, before one of its own.
     Adding(Box<Addition>),
+    /// It stands at its stop, while its shim waits for what a helper does.
+    Waiting(Waiting),
+}
+
+/// A shim that waits for a helper.
+pub(super) struct Waiting {
+    /// The shim.
+    pub fiber: Fiber<Turn>,
+    /// Where its guest stands.
+    pub at: At,
+    /// What it waits for.
+    pub ticket: Ticket,
+    /// For leading it to its end.
+    pub run: Rc<Run>,
+}
+
+impl Drop for Waiting {
+    /// Its task is lost.
+    fn drop(&mut self) {
+        let Waiting { fiber, run, ticket, .. } = self;
+        run.aside.forget(*ticket);
+        run.aside.abandon(|| {
+            while !fiber.has_ended() {
+                drop(fiber.resume());
+            }
+        });
+    }
 }
 
 /// One task's slot.
@@ -86,15 +118,15 @@ pub(super) struct Run {
     /// /proc of the tracer's pid namespace, which is also its working directory: `PID/fd/N` is a relative path for
     /// it even where the guest's root has no /proc.
     pub proc: OwnedFd,
-    /// The tracer's own root, to come back to.
-    pub root: OwnedFd,
     /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
     /// which needs others to work with.
     pub spare_handles: Cell<u64>,
     /// The placeholders that are hidden behind the machine's own devices, by the ids of the mounts that hide them.
-    pub covers: RefCell<BTreeMap<u64, OwnedFd>>,
-    /// Devices, and whether they hold a file system that can be looked at on the guest's behalf without waiting.
-    pub local: RefCell<AHashMap<u64, bool>>,
+    pub covers: RefCell<BTreeMap<u64, Arc<OwnedFd>>>,
+    /// Which file systems answer without waiting.
+    pub mounts: Mounts,
+    /// Who makes operations that may have to wait.
+    pub aside: Aside,
     /// Whether a call of an unknown ABI was reported already.
     pub unknown_abi_told: Cell<bool>,
 }
@@ -122,6 +154,17 @@ impl Run {
         self.spare_handles.set(self.spare_handles.get() + 1);
     }
 
+    /// Closes a guest's open file that may be on a file system which wants to be asked (`FUSE_FLUSH`): only regular
+    /// files are.
+    pub fn close(&self, file: OwnedFd) {
+        let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+        let stat = fd::statx(file.as_raw_fd(), c"", flags, libc::STATX_TYPE);
+        if stat.is_ok_and(|stat| u32::from(stat.stx_mode) & libc::S_IFMT != libc::S_IFREG) {
+            return;
+        }
+        self.aside.close(Arc::new(file));
+    }
+
     /// Gives a task its own CPUs back, if it was held beside the tracer.
     pub fn release_cpus(&self, tid: i32) {
         if let Some(slot) = self.tasks.borrow_mut().get_mut(tid) {
@@ -131,9 +174,9 @@ impl Run {
 
     /// Opens /proc and makes it the working directory.
     pub fn new(world: World, store: Box<dyn Store>, first: Needs) -> Result<Rc<Run>, EngineError> {
-        let open = |path| fd::open_path(libc::AT_FDCWD, path, libc::O_DIRECTORY).map_err(EngineError::Proc);
-        let (proc, root) = (open(c"/proc")?, open(c"/")?);
+        let proc = fd::open_path(libc::AT_FDCWD, c"/proc", libc::O_DIRECTORY).map_err(EngineError::Proc)?;
         fd::change_dir(proc.as_fd()).map_err(EngineError::Proc)?;
+        let mounts = Mounts::new(&proc);
         let mut run = Run {
             tasks: RefCell::default(),
             needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store)),
@@ -144,11 +187,11 @@ impl Run {
             world,
             pins: RefCell::new(Pins::new()),
             proc,
-            root,
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.
             spare_handles: Cell::new(fd::raise_limit() / 2),
             covers: RefCell::default(),
-            local: RefCell::default(),
+            mounts,
+            aside: Aside::new(),
             unknown_abi_told: Cell::new(false),
         };
         run.filters_at_start = strict::count(&run, process::id()).map(|ours| ours + 1);

@@ -1,7 +1,7 @@
 //! One task, as its shims see it.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -37,6 +37,8 @@ pub(super) struct Tracee {
     foreign_root: Rc<Cell<bool>>,
     /// Whether it has asked for a filter of its own, before which it must have all of ours.
     expects_filter: Cell<bool>,
+    /// Whether pages of its memory may have to be fetched from a file system that lets us wait: its program is on one.
+    slow_memory: Cell<bool>,
     /// What prctl(PR_GET_DUMPABLE) says. Shared by threads.
     dumpable: Rc<Cell<u8>>,
     /// For borrowing its descriptors; made when first needed, `None` where it cannot be had.
@@ -61,6 +63,7 @@ impl Tracee {
             mail: Cell::new(Mail::Empty),
             foreign_root: Rc::default(),
             expects_filter: Cell::new(false),
+            slow_memory: Cell::default(),
             dumpable: Rc::new(Cell::new(1)),
             handle: OnceCell::new(),
         })
@@ -94,6 +97,7 @@ impl Tracee {
             mail: Cell::new(Mail::Empty),
             foreign_root,
             expects_filter: Cell::new(false),
+            slow_memory: self.slow_memory.clone(),
             dumpable,
             handle: OnceCell::new(),
         })
@@ -139,6 +143,16 @@ impl Tracee {
     /// The circumstances that it lives under by itself.
     pub fn needs(&self) -> Needs {
         if self.expects_filter.get() { Needs::all() } else { Needs::of_task(&self.cred.borrow()) }
+    }
+
+    /// Notes whether its program's pages may have to be waited for.
+    pub fn set_slow_memory(&self, slow: bool) {
+        self.slow_memory.set(slow);
+    }
+
+    /// Whether touching its memory may have to wait for a file that is mapped there.
+    fn memory_may_wait(&self) -> bool {
+        self.slow_memory.get() || self.run.mounts.are_served() || self.run.aside.is_abandoning()
     }
 
     /// One of its descriptors, as one of ours. `None` where the kernel does not lend them: an old one, or a container's
@@ -192,6 +206,14 @@ impl Guest for Tracee {
     }
 
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        if self.memory_may_wait() {
+            let (tid, mut bytes) = (self.tid, vec![0; buf.len()]);
+            let read = move || match mem::read(tid, addr, &mut bytes) {
+                Ok(count) if count == bytes.len() => Ok(bytes),
+                _ => Err(Errno::EFAULT),
+            };
+            return self.run.aside.wait(read).map(|bytes| buf.copy_from_slice(&bytes));
+        }
         match mem::read(self.tid, addr, buf) {
             Ok(count) if count == buf.len() => Ok(()),
             _ => Err(Errno::EFAULT),
@@ -199,6 +221,13 @@ impl Guest for Tracee {
     }
 
     fn write(&self, addr: u64, data: &[u8]) -> Result<(), Errno> {
+        if self.memory_may_wait() {
+            let (tid, data) = (self.tid, data.to_owned());
+            return self.run.aside.wait(move || match mem::write(tid, addr, &data) {
+                Ok(count) if count == data.len() => Ok(()),
+                _ => Err(Errno::EFAULT),
+            });
+        }
         match mem::write(self.tid, addr, data) {
             Ok(count) if count == data.len() => Ok(()),
             _ => Err(Errno::EFAULT),
@@ -260,6 +289,10 @@ impl Guest for Tracee {
 
     fn filter_comes(&self) {
         self.expects_filter.set(true);
+    }
+
+    fn mounts(&self, kind: &CStr) {
+        self.run.mounts.expect(&kind.to_string_lossy());
     }
 
     fn own_cpus(&self, pid: i32) {

@@ -1,0 +1,229 @@
+//! Which file systems answer at once, and which may let whoever asks wait for somebody.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use ahash::AHashMap;
+use remainroot_shims::guest::Guest;
+
+use super::run::Run;
+use super::tracee::Tracee;
+use crate::sys::fd;
+
+/// File systems whose attributes are in memory, or on a disk of this machine: what they say without being asked to
+/// synchronise is what they say to everybody.
+const LOCAL: [&str; 15] = [
+    "bcachefs", "btrfs", "devtmpfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "iso9660", "overlay", "ramfs",
+    "squashfs", "tmpfs", "xfs", "zfs",
+];
+
+/// File systems of the kernel's own making, which wait for nobody either.
+const KERNEL: [&str; 21] = [
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "resctrl",
+    "rootfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
+];
+
+/// How soon a file system answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speed {
+    /// At once, and the same to everybody: it is local.
+    Local,
+    /// At once; but files of the kernel's own making may depend on who asks.
+    Prompt,
+    /// Who knows.
+    Unknown,
+}
+
+impl Speed {
+    fn of(kind: &str) -> Speed {
+        match kind {
+            _ if LOCAL.contains(&kind) => Speed::Local,
+            _ if KERNEL.contains(&kind) => Speed::Prompt,
+            _ => Speed::Unknown,
+        }
+    }
+}
+
+/// How many mounts are remembered before all are forgotten: namespaces come and go.
+const REMEMBERED: usize = 4096;
+
+/// Device and id of a mount ([`fd::mount_of`]).
+type Mount = (u64, u64);
+
+/// What is known of mounts.
+pub(super) struct Mounts {
+    /// The mounts that the tracer sees, if it can.
+    info: RefCell<Option<File>>,
+    /// Whether there was one among them, when they were last read, that may let us wait.
+    slow: Cell<bool>,
+    /// Whether a guest has made such a mount, or is about to.
+    served: Cell<bool>,
+    /// Devices, and what is on them.
+    devices: RefCell<AHashMap<u64, Speed>>,
+    /// Mounts, and whether what is on them answers at once.
+    prompt: RefCell<AHashMap<Mount, bool>>,
+}
+
+impl Mounts {
+    /// For a tracer with this /proc.
+    pub fn new(proc: &OwnedFd) -> Mounts {
+        let mounts = Mounts {
+            info: RefCell::new(fd::open_file(proc.as_raw_fd(), c"self/mountinfo").ok().map(File::from)),
+            slow: Cell::new(true),
+            served: Cell::default(),
+            devices: RefCell::default(),
+            prompt: RefCell::default(),
+        };
+        mounts.reread();
+        mounts
+    }
+
+    fn reread(&self) {
+        let mut text = Vec::new();
+        let mut info = self.info.borrow_mut();
+        let read = info.as_mut().map(|info| info.rewind().and_then(|()| info.read_to_end(&mut text)));
+        let known = matches!(read, Some(Ok(_)));
+        self.slow.set(!known || has_slow(&String::from_utf8_lossy(&text)));
+    }
+
+    /// A guest is about to mount a file system of this type.
+    pub fn expect(&self, kind: &str) {
+        if !is_prompt_type(kind) {
+            self.served.set(true);
+        }
+    }
+
+    /// Whether a guest has made a mount that may let us wait for it.
+    pub fn are_served(&self) -> bool {
+        self.served.get()
+    }
+
+    /// Whether a walk through the tracer's own mounts may wait for somebody.
+    fn may_wait(&self) -> bool {
+        let news = self.info.borrow().as_ref().is_none_or(|info| fd::has_news(info.as_fd()));
+        if news {
+            self.reread();
+        }
+        self.slow.get() || self.served.get()
+    }
+}
+
+/// Whether walking a path on a task's behalf may wait for somebody. Where it has mounts of its own, that is taken for
+/// granted: nobody tells us when they change.
+pub(super) fn walk_may_wait(run: &Run, tracee: &Tracee) -> bool {
+    let elsewhere = || {
+        let namespace = |task: String| {
+            let path = CString::new(format!("{task}/ns/mnt")).ok()?;
+            fd::statx(run.proc.as_raw_fd(), &path, 0, libc::STATX_INO).ok().map(|stat| stat.stx_ino)
+        };
+        let theirs = namespace(Guest::tid(tracee).to_string());
+        theirs.is_none() || theirs != namespace("self".to_owned())
+    };
+    run.mounts.may_wait() || (tracee.has_foreign_root() && elsewhere())
+}
+
+/// Whether all that is on a mount answers at once. An overlay does if what it may be made of does.
+pub(super) fn is_prompt(run: &Run, tid: i32, mount: Mount) -> bool {
+    if let Some(known) = run.mounts.prompt.borrow().get(&mount) {
+        return *known;
+    }
+    let prompt = mounts_of(run, tid).is_some_and(|text| {
+        kind_of(&text, mount.0).is_some_and(|kind| {
+            is_prompt_type(kind) && (kind != "overlay" || !(run.mounts.are_served() || has_slow(&text)))
+        })
+    });
+    let mut known = run.mounts.prompt.borrow_mut();
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(mount, prompt);
+    prompt
+}
+
+/// What is on a device. Its number may come to stand for another file system after an unmount; then attributes may be
+/// shown that are as old as that file system's own cache.
+pub(super) fn speed_of(run: &Run, tid: i32, dev: u64) -> Speed {
+    if let Some(known) = run.mounts.devices.borrow().get(&dev) {
+        return *known;
+    }
+    let mounts = mounts_of(run, tid);
+    let speed = mounts.and_then(|text| kind_of(&text, dev).map(Speed::of)).unwrap_or(Speed::Unknown);
+    run.mounts.devices.borrow_mut().insert(dev, speed);
+    speed
+}
+
+fn mounts_of(run: &Run, tid: i32) -> Option<String> {
+    let path = CString::new(format!("{tid}/mountinfo")).ok()?;
+    let text = fd::read_file(run.proc.as_raw_fd(), &path).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn is_prompt_type(kind: &str) -> bool {
+    Speed::of(kind) != Speed::Unknown
+}
+
+/// Device and type of a line of mountinfo, proc(5).
+fn parse(line: &str) -> Option<(&str, &str)> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    Some((mount.split(' ').nth(2)?, file_system.split(' ').next()?))
+}
+
+/// The type of the file system on a device.
+fn kind_of(mounts: &str, dev: u64) -> Option<&str> {
+    let wanted = format!("{}:{}", libc::major(dev), libc::minor(dev));
+    mounts.lines().filter_map(parse).find(|(device, _)| *device == wanted).map(|(_, kind)| kind)
+}
+
+/// Whether any of these mounts may let whoever walks there wait.
+fn has_slow(mounts: &str) -> bool {
+    mounts.lines().any(|line| parse(line).is_none_or(|(_, kind)| !is_prompt_type(kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXT4: &str = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext4 /dev/root rw,errors=continue";
+    const FUSE: &str = "36 35 0:41 / /x rw - fuse.sshfs ext4 rw";
+    const PROC: &str = "22 26 0:21 / /proc rw shared:5 - proc proc rw";
+
+    #[test]
+    fn types_are_told_by_device() {
+        let mounts = format!("{EXT4}\n{FUSE}\n");
+        assert_eq!(kind_of(&mounts, libc::makedev(98, 0)), Some("ext4"));
+        assert_eq!(kind_of(&mounts, libc::makedev(0, 41)), Some("fuse.sshfs"));
+        assert_eq!(kind_of(&mounts, libc::makedev(98, 1)), None);
+        assert_eq!(kind_of("", libc::makedev(98, 1)), None);
+    }
+
+    #[test]
+    fn what_is_not_known_to_answer_at_once_may_not() {
+        assert!(!has_slow(&format!("{EXT4}\n{PROC}\n")));
+        assert!(has_slow(&format!("{EXT4}\n{FUSE}\n{PROC}\n")));
+        assert!(has_slow("36 35 0:41 / /x rw - autofs systemd-1 rw"));
+        assert!(has_slow("what is this"));
+        assert!(!has_slow(""));
+    }
+}
