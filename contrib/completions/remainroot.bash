@@ -31,8 +31,20 @@ _remainroot() {
             remainroot__subcmd__owners,export)
                 cmd="remainroot__subcmd__owners__subcmd__export"
                 ;;
+            remainroot__subcmd__owners,import)
+                cmd="remainroot__subcmd__owners__subcmd__import"
+                ;;
+            remainroot__subcmd__owners,repair)
+                cmd="remainroot__subcmd__owners__subcmd__repair"
+                ;;
+            remainroot__subcmd__owners,set)
+                cmd="remainroot__subcmd__owners__subcmd__set"
+                ;;
             remainroot__subcmd__owners,show)
                 cmd="remainroot__subcmd__owners__subcmd__show"
+                ;;
+            remainroot__subcmd__owners,verify)
+                cmd="remainroot__subcmd__owners__subcmd__verify"
                 ;;
             *)
                 ;;
@@ -100,7 +112,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__owners)
-            opts="-h --help show diff export"
+            opts="-h --help show set diff verify repair import export"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -114,12 +126,23 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__owners__subcmd__diff)
-            opts="-h --help"
+            opts="-h --store --owner-xattr --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -128,7 +151,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__owners__subcmd__export)
-            opts="-o -h --format --output --compression --tag --nanoseconds --help"
+            opts="-o -h --format --output --compression --tag --nanoseconds --store --owner-xattr --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -154,6 +177,96 @@ _remainroot() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__import)
+            opts="-h --format --store --owner-xattr --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "fakeroot pseudo tar mtree attributes" -- "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__repair)
+            opts="-h --store --owner-xattr --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__set)
+            opts="-r -h --recursive --store --owner-xattr --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -162,12 +275,48 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__owners__subcmd__show)
-            opts="-r -h --recursive --help"
+            opts="-r -h --recursive --store --owner-xattr --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__verify)
+            opts="-h --store --owner-xattr --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

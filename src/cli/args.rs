@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::owners::Owners;
+use super::owners_args::Owners;
 use super::syscalls::Format;
 
 const EXAMPLES: &str = "\

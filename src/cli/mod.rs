@@ -3,6 +3,7 @@
 mod args;
 mod hint;
 mod owners;
+mod owners_args;
 mod plan;
 #[cfg(test)]
 mod printed;

@@ -1,121 +1,134 @@
-//! `remainroot owners`: what was said, and doing it.
+//! `remainroot owners`: doing what was said.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::owners_args::{CompressionArg, ExportArgs, FormatArg, ImportArg, Owners, StoreArgs};
+use super::plan;
 use crate::owners::export::{self, Compression, Format, Grain, Image, Output, Times};
+use crate::owners::import::{self, From, Outcome};
 use crate::owners::show::{self, Depth};
-use crate::owners::{Tree, Trouble, diff, enter};
-use crate::store::Kept;
+use crate::owners::verify::{self, Repair, Verdict};
+use crate::owners::{Tree, Trouble, World, diff, enter, set};
+use crate::store::{self, Choice, Kept};
 
-/// What can be done with owners.
-#[derive(Debug, Subcommand)]
-pub enum Owners {
-    /// Show owners, modes, devices and attributes, and where each is known from.
-    Show {
-        /// Show all that is below a directory, too.
-        #[arg(long, short)]
-        recursive: bool,
-        /// The files. A link is shown itself.
-        #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-        paths: Vec<PathBuf>,
-    },
-    /// Tell what differs between two trees: types, owners, modes, devices, links and attributes.
-    ///
-    /// The exit status is 0 if nothing does, else 1.
-    Diff {
-        /// A tree.
-        #[arg(value_name = "A", value_hint = ValueHint::DirPath)]
-        one: PathBuf,
-        /// Another.
-        #[arg(value_name = "B", value_hint = ValueHint::DirPath)]
-        other: PathBuf,
-    },
-    /// Write a tree with its owners, devices, ACLs and capabilities in a form that other programs read.
-    Export(ExportArgs),
-}
-
-/// `owners export`.
-#[derive(Args, Debug)]
-pub struct ExportArgs {
-    /// What to write.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = FormatArg::Tar)]
-    format: FormatArg,
-
-    /// Where to write it (default: standard output; an image needs a name).
-    ///
-    /// An image becomes a directory, or, if the name ends in .tar, an archive of it.
-    #[arg(long, short, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    output: Option<PathBuf>,
-
-    /// How the layer of an image is packed.
-    #[arg(long, value_enum, value_name = "METHOD", default_value_t = CompressionArg::Gzip)]
-    compression: CompressionArg,
-
-    /// The name of an image in its layout.
-    #[arg(long, value_name = "TAG", default_value = "latest")]
-    tag: String,
-
-    /// Keep fractions of seconds where the format can.
-    #[arg(long)]
-    nanoseconds: bool,
-
-    /// The tree.
-    #[arg(value_name = "TREE", value_hint = ValueHint::DirPath)]
-    tree: PathBuf,
-}
-
-/// `--format` of `owners export`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormatArg {
-    /// A tar archive with extended headers (pax).
-    Tar,
-    /// An OCI image of one layer.
-    Oci,
-    /// mtree(5), with digests of contents.
-    Mtree,
-    /// Definitions for mksquashfs -pf.
-    SquashfsPseudo,
-    /// The save file of fakeroot -s and -i.
-    Fakeroot,
-}
-
-/// `--compression`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum CompressionArg {
-    /// Not at all.
-    None,
-    /// gzip, which everybody reads.
-    Gzip,
-    /// Zstandard: faster and smaller.
-    Zstd,
-}
+/// Exit status where two things are not alike.
+const DIFFERENT: i32 = 1;
 
 /// Does what was said. Returns the exit status.
 pub fn execute(what: Owners) -> Result<i32> {
     match what {
-        Owners::Show { recursive, paths } => {
-            let world = enter()?;
-            show::show(&paths, depth(recursive), &Kept::default(), world, print)?;
+        Owners::Show { recursive, store, paths } => {
+            let (store, world) = existing(store)?;
+            show::show(&paths, depth(recursive), &store, world, print)?;
             Ok(0)
         }
-        Owners::Diff { one, other } => {
-            let world = enter()?;
-            let store = Kept::default();
+        Owners::Set { recursive, store, owner, paths } => {
+            let claim = set::claim(&owner).map_err(anyhow::Error::msg)?;
+            let (store, world) = lasting(store)?;
+            set::set(&paths, depth(recursive), &claim, &store, world)?;
+            Ok(0)
+        }
+        Owners::Diff { store, one, other } => {
+            let (store, world) = existing(store)?;
             let tree = |path| Tree { path, store: &store, world };
             let found = diff::diff(&tree(&one), &tree(&other), print)?;
-            Ok(i32::from(found > 0))
+            Ok(if found > 0 { DIFFERENT } else { 0 })
         }
+        Owners::Verify { store, tree } => verify(store, &tree),
+        Owners::Repair { store, tree } => repair(store, &tree),
+        Owners::Import { format, store, tree, file } => import(format, store, &tree, file),
         Owners::Export(args) => export(args),
     }
 }
 
 fn depth(recursive: bool) -> Depth {
     if recursive { Depth::Below } else { Depth::Named }
+}
+
+/// Where owners are, and the format of attributes.
+fn said(args: StoreArgs) -> (Choice, Option<store::Format>) {
+    (plan::store(args.store), plan::format(args.owner_xattr))
+}
+
+/// Opens what there is, and goes to where files can be read.
+fn existing(args: StoreArgs) -> Result<(Kept, World)> {
+    let (choice, format) = said(args);
+    in_world(store::open_existing(&choice, format)?)
+}
+
+/// Opens, or makes, what is to be changed, and goes to where files can be read.
+fn lasting(args: StoreArgs) -> Result<(Kept, World)> {
+    let (choice, format) = said(args);
+    if choice == Choice::Memory {
+        bail!("--store memory: what is recorded there would be forgotten at once; name a directory, or auto");
+    }
+    in_world(store::open(&choice, format)?)
+}
+
+fn in_world(opened: store::Opened) -> Result<(Kept, World)> {
+    if let Some(notice) = &opened.notice {
+        crate::tell!("{notice}");
+    }
+    let world = enter()?;
+    Ok((opened.into_store(world.root_uid), world))
+}
+
+fn verify(args: StoreArgs, tree: &Path) -> Result<i32> {
+    let rows = store::rows(&plan::store(args.store))?;
+    let world = enter()?;
+    let nothing = Kept::default();
+    let verdict = verify::verify(&Tree { path: tree, store: &nothing, world }, rows, print)?;
+    let Verdict { indexed, attribute_only, wrong } = verdict;
+    crate::tell!(
+        "{indexed} files are in the index, {attribute_only} have an attribute alone; {wrong} are wrong"
+    );
+    Ok(if wrong > 0 { DIFFERENT } else { 0 })
+}
+
+fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
+    let rows = match store::rows(&plan::store(args.store.clone())) {
+        Err(fault) if fault.is_damage() => {
+            let aside = store::set_aside(&fault)?;
+            crate::tell!("{fault}");
+            crate::tell!("it is {} now", aside.display());
+            Vec::new()
+        }
+        other => other?,
+    };
+    let (store, world) = lasting(args)?;
+    let repair = verify::repair(&Tree { path: tree, store: &store, world }, rows, print)?;
+    let Repair { recovered, malformed, unknown, bare } = repair;
+    crate::tell!(
+        "{recovered} recovered from attributes, {malformed} attributes make no sense\n\
+         root's, if nothing was lost: {unknown} files that cannot carry an attribute, {bare} that carry none"
+    );
+    Ok(if malformed > 0 { DIFFERENT } else { 0 })
+}
+
+fn import(format: ImportArg, args: StoreArgs, tree: &Path, file: Option<PathBuf>) -> Result<i32> {
+    let from = match (format, file) {
+        (ImportArg::Attributes, None) => From::Attributes,
+        (ImportArg::Attributes, Some(file)) => {
+            bail!("{}: attributes are on the files of the tree, and take no list", file.display())
+        }
+        (_, None) => bail!("FILE is missing: name the list after the tree"),
+        (ImportArg::Fakeroot, Some(file)) => From::Fakeroot(file),
+        (ImportArg::Pseudo, Some(file)) => From::Pseudo(file),
+        (ImportArg::Tar, Some(file)) => From::Tar(file),
+        (ImportArg::Mtree, Some(file)) => From::Mtree(file),
+    };
+    let (store, world) = lasting(args)?;
+    let outcome = import::import(&Tree { path: tree, store: &store, world }, &from)?;
+    let Outcome { taken, unchanged, unmentioned, strangers, refused } = outcome;
+    crate::tell!(
+        "{taken} recorded, {unchanged} known to be so; not mentioned: {unmentioned}; not in the tree: {strangers}; \
+         not what was said: {refused}"
+    );
+    Ok(0)
 }
 
 /// Writes to standard output. Once the reader has seen enough, there is nothing more to do.
@@ -148,8 +161,7 @@ fn export(args: ExportArgs) -> Result<i32> {
         Some(path) if path.as_os_str() != "-" => Output::Path(path),
         _ => Output::Stdout,
     };
-    let world = enter()?;
-    let store = Kept::default();
+    let (store, world) = existing(args.store)?;
     let tree = Tree { path: &args.tree, store: &store, world };
     export::export(&tree, &format, times, &to)?;
     Ok(0)

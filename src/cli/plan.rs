@@ -34,11 +34,7 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
     Ok(Plan {
         sandbox,
         store: store(args.store),
-        owner_xattr: match args.owner_xattr {
-            OwnerXattrArg::Rootlesscontainers => Some(Format::RootlessContainers),
-            OwnerXattrArg::Override => Some(Format::Override),
-            OwnerXattrArg::None => None,
-        },
+        owner_xattr: format(args.owner_xattr),
         identity: identity(&args.user)?,
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
@@ -47,8 +43,17 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
     })
 }
 
+/// `--owner-xattr`.
+pub(super) fn format(said: OwnerXattrArg) -> Option<Format> {
+    match said {
+        OwnerXattrArg::Rootlesscontainers => Some(Format::RootlessContainers),
+        OwnerXattrArg::Override => Some(Format::Override),
+        OwnerXattrArg::None => None,
+    }
+}
+
 /// `auto|memory|PATH`.
-fn store(word: OsString) -> Choice {
+pub(super) fn store(word: OsString) -> Choice {
     match word.as_bytes() {
         b"auto" => Choice::Auto,
         b"memory" => Choice::Memory,

@@ -1,6 +1,6 @@
 //! What a list claims of a file becomes a record of it.
 
-use std::collections::BTreeMap;
+use std::ffi::CStr;
 
 use remainroot_shims::owner::lists::Claim;
 use remainroot_shims::owner::mirror::override_stat::{self, Kind as Claimed};
@@ -53,40 +53,31 @@ fn device(claimed: Claimed, inode: &Inode) -> Result<Option<Device>, String> {
 }
 
 /// What the attributes of a file itself claim, in either format; `None` if there are none. Where there are both,
-/// `override_stat` says more than the owner, and `user.rootlesscontainers` has the last word on that.
+/// `user.rootlesscontainers` is believed, as in a run.
 ///
 /// # Errors
 /// The attribute that is malformed, and why.
 pub(super) fn of_attributes(attributes: &Xattrs) -> Result<Option<Claim>, String> {
-    let named = |name: &std::ffi::CStr| attributes.get(name.to_bytes());
+    let (owner, stat) = (rootlesscontainers::NAME, override_stat::NAME);
+    let named = |name: &CStr| attributes.get(name.to_bytes());
+    let malformed = |name: &CStr, why: String| format!("{}: {why}", name.to_string_lossy());
     let mut claim = Claim::default();
-    let mut is_said = false;
-    if let Some(value) = named(override_stat::NAME) {
-        let stat = override_stat::parse(value)
-            .map_err(|why| format!("{}: {why}", override_stat::NAME.to_string_lossy()))?;
-        claim = Claim {
-            uid: Some(stat.uid),
-            gid: Some(stat.gid),
-            mode: Some(stat.mode),
-            kind: stat.kind,
-            xattrs: BTreeMap::new(),
-        };
-        is_said = true;
-    }
-    if let Some(value) = named(rootlesscontainers::NAME) {
-        let (uid, gid) = rootlesscontainers::parse(value)
-            .map_err(|why| format!("{}: {why}", rootlesscontainers::NAME.to_string_lossy()))?;
-        claim.uid = uid.id().or(claim.uid);
-        claim.gid = gid.id().or(claim.gid);
-        is_said = true;
+    if let Some(value) = named(owner) {
+        let (uid, gid) = rootlesscontainers::parse(value).map_err(|why| malformed(owner, why))?;
+        (claim.uid, claim.gid) = (uid.id(), gid.id());
+    } else if let Some(value) = named(stat) {
+        let said = override_stat::parse(value).map_err(|why| malformed(stat, why))?;
+        (claim.uid, claim.gid, claim.mode) = (Some(said.uid), Some(said.gid), Some(said.mode));
+        claim.kind = said.kind;
+    } else {
+        return Ok(None);
     }
     for (name, value) in attributes {
         if let Some(real) = override_stat::real_name(name) {
             claim.xattrs.insert(real.into(), value.clone());
-            is_said = true;
         }
     }
-    Ok(is_said.then_some(claim))
+    Ok(Some(claim))
 }
 
 #[cfg(test)]
@@ -152,8 +143,11 @@ mod tests {
             ("user.other", b"x"),
         ]));
         let claim = claim.unwrap().unwrap();
-        assert_eq!((claim.uid, claim.gid, claim.mode), (Uid::new(33), Gid::new(2), Some(0o4755)));
+        assert_eq!((claim.uid, claim.gid, claim.mode), (Uid::new(33), None, None));
         assert_eq!(claim.xattrs, attributes(&[("security.capability", &[1])]));
+        let stat = attributes(&[("user.containers.override_stat", b"1:2:4755:file")]);
+        let claim = of_attributes(&stat).unwrap().unwrap();
+        assert_eq!((claim.uid, claim.gid, claim.mode), (Uid::new(1), Gid::new(2), Some(0o4755)));
         let why = of_attributes(&attributes(&[("user.containers.override_stat", b"1:2")])).unwrap_err();
         assert_eq!(why, "user.containers.override_stat: there is no mode");
     }

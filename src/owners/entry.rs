@@ -6,6 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::libc::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK};
+use remainroot_shims::owner::lists::Claim;
+use remainroot_shims::owner::mirror::override_stat::Kind as Claimed;
 use remainroot_shims::owner::{Attr, Inode, PERMISSIONS, Record, Time};
 
 /// Where a value comes from.
@@ -13,8 +15,10 @@ use remainroot_shims::owner::{Attr, Inode, PERMISSIONS, Record, Time};
 pub enum Source {
     /// The index beside the tree.
     Index,
-    /// An extended attribute of the file.
+    /// An extended attribute of the file, made for this.
     Attribute,
+    /// The file itself, as the kernel shows it: one's own are root's.
+    File,
 }
 
 impl Source {
@@ -23,6 +27,7 @@ impl Source {
         match self {
             Source::Index => "index",
             Source::Attribute => "attribute",
+            Source::File => "file",
         }
     }
 }
@@ -91,8 +96,12 @@ pub struct Entry {
     pub inode: Inode,
     /// Owner, group, mode and device number, as real root would see them.
     pub attr: Attr,
-    /// What is recorded of it, and where.
-    pub record: Option<(Record, Source)>,
+    /// What the store says of it; most stores read the attributes, too.
+    pub stored: Option<Record>,
+    /// What is believed of it: that, or else what its attributes say.
+    pub record: Option<Record>,
+    /// What its attributes say, if it is believed.
+    pub claim: Option<Claim>,
     /// Bytes of content; 0 for all but regular files.
     pub size: u64,
     /// Bytes that the file itself has; a placeholder for a device should have none.
@@ -118,12 +127,35 @@ impl Entry {
         Kind::of(self.attr.mode)
     }
 
-    /// What the index has of it.
-    pub fn indexed(&self) -> Option<&Record> {
-        match &self.record {
-            Some((record, Source::Index)) => Some(record),
-            _ => None,
+    /// Where a value comes from: `recorded` says whether the record has it, `claimed` whether the attributes do.
+    fn source(&self, recorded: impl Fn(&Record) -> bool, claimed: impl Fn(&Claim) -> bool) -> Source {
+        match (&self.record, &self.claim) {
+            (Some(record), _) if !recorded(record) => Source::File,
+            (Some(_), Some(claim)) if claimed(claim) => Source::Attribute,
+            (Some(_), _) => Source::Index,
+            (None, _) => Source::File,
         }
+    }
+
+    /// Where owner and group come from.
+    pub fn source_of_owner(&self) -> Source {
+        self.source(|_| true, |claim| claim.uid.is_some() || claim.gid.is_some())
+    }
+
+    /// Where the mode comes from.
+    pub fn source_of_mode(&self) -> Source {
+        self.source(|record| record.mode.is_some(), |claim| claim.mode.is_some())
+    }
+
+    /// Where it comes from that it is a device.
+    pub fn source_of_device(&self) -> Source {
+        let is_said = |claim: &Claim| matches!(claim.kind, Some(Claimed::Char(_) | Claimed::Block(_)));
+        self.source(|record| record.device.is_some(), is_said)
+    }
+
+    /// Where an extended attribute comes from.
+    pub fn source_of_xattr(&self, name: &[u8]) -> Source {
+        self.source(|record| record.xattrs.contains_key(name), |claim| claim.xattrs.contains_key(name))
     }
 
     /// The twelve mode bits.

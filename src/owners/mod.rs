@@ -7,19 +7,15 @@ mod claims;
 pub mod diff;
 mod entry;
 pub mod export;
-#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
 pub mod import;
 mod names;
 mod progress;
-#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
 mod record;
-#[allow(dead_code, reason = "`owners import` and `set` come with the store that lasts")]
 pub mod set;
 pub mod show;
 #[cfg(test)]
 mod tests;
 mod tree;
-#[allow(dead_code, reason = "`owners verify` and `repair` come with the store that lasts")]
 pub mod verify;
 mod walk;
 

@@ -26,7 +26,7 @@ impl Change {
             path: entry.path.clone(),
             id: entry.inode.id,
             birth: entry.inode.btime,
-            before: entry.indexed().cloned(),
+            before: entry.stored.clone(),
             after,
         }
     }

@@ -57,8 +57,7 @@ pub fn set(
         let mut changes = Vec::new();
         let mut entries = tree.entries(&progress)?;
         while let Some(entry) = entries.next()? {
-            let before = entry.record.as_ref().map(|(record, _)| record);
-            let record = claims::record(claim, &entry.inode, before, &world)
+            let record = claims::record(claim, &entry.inode, entry.record.as_ref(), &world)
                 .map_err(|why| Trouble::new(format!("{}: {why}", tree.below(&entry.path))))?;
             if entry.first.is_none() {
                 changes.push(Change::of(&entry, record));

@@ -57,31 +57,22 @@ fn lines(root: &Path, entry: &Entry) -> String {
         attr.uid,
         attr.gid,
         rfc_3339(entry.mtime.sec),
-        entry.record.as_ref().map_or("default", |(_, source)| source.word()),
+        entry.source_of_owner().word(),
     );
     if entry.kind() == Kind::Link {
         let _ = write!(out, " -> {}", shown(&entry.target));
     }
     out.push('\n');
+    for (source, what) in [(entry.source_of_mode(), "mode"), (entry.source_of_device(), "device")] {
+        if source != Source::File {
+            let _ = writeln!(out, "    {:<9} {what}", source.word());
+        }
+    }
     for (name, value) in &entry.xattrs {
-        let source = match &entry.record {
-            Some((record, source)) if record.xattrs.contains_key(name) => source.word(),
-            _ => "file",
-        };
+        let source = entry.source_of_xattr(name).word();
         let _ = writeln!(out, "    {source:<9} {}=0x{}", shown(name), hex(value));
     }
-    if let Some((record, source)) = &entry.record {
-        said_elsewhere(&mut out, record.mode.is_some(), "mode", *source);
-        said_elsewhere(&mut out, record.device.is_some(), "device", *source);
-    }
     out
-}
-
-/// Adds a line on a value that is not the file's own.
-fn said_elsewhere(out: &mut String, is_recorded: bool, what: &str, source: Source) {
-    if is_recorded {
-        let _ = writeln!(out, "    {:<9} {what}", source.word());
-    }
 }
 
 /// Type and mode bits as `ls -l` shows them.

@@ -62,7 +62,7 @@ impl Lab {
     fn record(&self, path: &str) -> Option<Record> {
         let path = self.path().join(path);
         let tree = Tree { path: &path, store: &self.store, world: NATIVE };
-        tree.root(&Progress::new("looking")).unwrap().record.map(|(record, _)| record)
+        tree.root(&Progress::new("looking")).unwrap().record
     }
 
     fn owner(&self, path: &str) -> Option<(u32, u32)> {
@@ -226,7 +226,7 @@ fn where_there_is_no_room_what_was_known_stands() {
     let tree = Tree { path: &path, store: &store, world: NATIVE };
     let mut owners = Vec::new();
     let known = tree.each(&Progress::new("looking"), |entry| {
-        owners.extend(entry.record.map(|(record, _)| (record.uid, record.gid)));
+        owners.extend(entry.record.map(|record| (record.uid, record.gid)));
         Ok(())
     });
     known.unwrap();
@@ -282,11 +282,11 @@ fn attributes_on_the_files_are_understood_at_once() {
     assert!(line("tree/d/other").contains("    33     34          1 "), "{lines}");
     assert!(line("tree/d/other").contains(" attribute "), "{lines}");
     assert!(line("tree/d").starts_with("drwxr-x---"), "{lines}");
-    assert!(line("tree/null").contains(" default "), "{lines}");
+    assert!(line("tree/null").contains(" file "), "{lines}");
     assert!(!lines.contains("user."), "the attributes themselves are hidden: {lines}");
     let outcome = lab.import(&From::Attributes).unwrap();
     assert_eq!(outcome, Outcome { taken: 2, unchanged: 0, strangers: 0, unmentioned: 3, refused: 1 });
-    assert!(show(&lab.store).contains(" index "));
+    assert!(show(&lab.store).contains("    attribute mode"));
 }
 
 /// The row of a file that says `owner`.
@@ -331,7 +331,7 @@ fn index_attributes_and_tree_are_compared() {
     mirror(&path.join("d"), 33);
     mirror(&path.join("null"), 34);
     let good = [row(&path.join("d"), 33), row(&path.join("d/link"), 7)];
-    let verdict = Verdict { indexed: 2, attribute_only: 1, wrong: 0, strays: 0 };
+    let verdict = Verdict { indexed: 2, attribute_only: 1, wrong: 0 };
     assert_eq!(look(&good), (verdict, String::new()));
     let mut device = row(&path.join("d/file"), 0);
     device.record.device = Some(Device::Char(makedev(1, 3)));
@@ -341,7 +341,7 @@ fn index_attributes_and_tree_are_compared() {
     stray.btime = Some(Time { sec: 1, nsec: 1 });
     let bad = [row(&path.join("d"), 5), device, stray, row(&path, 0)];
     let (verdict, lines) = look(&bad);
-    assert_eq!(verdict, Verdict { indexed: 3, attribute_only: 1, wrong: 3, strays: 1 }, "{lines}");
+    assert_eq!(verdict, Verdict { indexed: 3, attribute_only: 1, wrong: 3 }, "{lines}");
     assert_eq!(
         lines,
         ": 0:0 by the index, and no attribute\n/d: 5:0 by the index, 33:0 by its attribute\n\
@@ -370,7 +370,7 @@ fn a_lost_index_is_made_anew_from_attributes() {
         });
         let mut known = Vec::new();
         let looked = tree.each(&Progress::new("looking"), |entry| {
-            known.extend(entry.indexed().map(|record| (shown(&entry.path), record.uid.raw())));
+            known.extend(entry.stored.as_ref().map(|record| (shown(&entry.path), record.uid.raw())));
             Ok(())
         });
         looked.unwrap();

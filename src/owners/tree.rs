@@ -8,10 +8,11 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
+use remainroot_shims::owner::lists::Claim;
 use remainroot_shims::owner::mirror::is_ours;
 use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Inode, Record, Store, Time, World};
 
-use super::entry::{Entry, Kind, Source, Xattrs, through};
+use super::entry::{Entry, Kind, Xattrs, through};
 pub(super) use super::names::shown;
 use super::progress::Progress;
 use super::walk::{Found, Walk};
@@ -125,20 +126,25 @@ impl Tree<'_> {
             progress.say(&trouble(&format!("read the attribute {name} of"), errno).to_string());
         })
         .map_err(|errno| trouble("list the attributes of", errno))?;
-        let record = match self.store.get(&File::new(fd.as_fd()), &inode) {
-            Some(record) => Some((record, Source::Index)),
-            None => self.mirrored_record(&mirrored, &inode).unwrap_or_else(|why| {
-                progress.say(&format!("{}: taken for absent: {why}", self.below(&path)));
-                None
-            }),
-        };
-        if let Some((record, _)) = &record {
+        let stored = self.store.get(&File::new(fd.as_fd()), &inode);
+        let (mirrored_record, claim) = self.mirrored_record(&mirrored, &inode).unwrap_or_else(|why| {
+            progress.say(&format!("{}: taken for absent: {why}", self.below(&path)));
+            (None, None)
+        });
+        let record = stored.clone().or(mirrored_record);
+        let claim = claim.filter(|claim: &Claim| {
+            let believed = |record: &Record| {
+                claim.uid.is_none_or(|uid| uid == record.uid) && claim.gid.is_none_or(|gid| gid == record.gid)
+            };
+            record.as_ref().is_some_and(believed)
+        });
+        if let Some(record) = &record {
             xattrs.extend(record.xattrs.clone());
         }
         if let Some(value) = xattrs.get_mut(CAPABILITY) {
             *value = version_2(value);
         }
-        let attr = Attr::of(&inode, record.as_ref().map(|(record, _)| record), &self.world);
+        let attr = Attr::of(&inode, record.as_ref(), &self.world);
         let target = match Kind::of(attr.mode) {
             Kind::Link => fd::read_link(fd.as_fd()).map_err(|errno| trouble("read the link", errno))?,
             _ => Vec::new(),
@@ -158,13 +164,34 @@ impl Tree<'_> {
         let size = if attr.is_file() { stat.stx_size } else { 0 };
         let mtime = Time { sec: stat.stx_mtime.tv_sec, nsec: stat.stx_mtime.tv_nsec };
         let native_size = stat.stx_size;
-        Ok(Entry { path, inode, attr, record, size, native_size, mtime, target, xattrs, mirrored, first, fd })
+        Ok(Entry {
+            path,
+            inode,
+            attr,
+            stored,
+            record,
+            claim,
+            size,
+            native_size,
+            mtime,
+            target,
+            xattrs,
+            mirrored,
+            first,
+            fd,
+        })
     }
 
-    /// What a file's own attributes say, if they say anything and the file can be what they say.
-    fn mirrored_record(&self, mirrored: &Xattrs, inode: &Inode) -> Result<Option<(Record, Source)>, String> {
-        let Some(claim) = claims::of_attributes(mirrored)? else { return Ok(None) };
-        claims::record(&claim, inode, None, &self.world).map(|record| Some((record, Source::Attribute)))
+    /// What a file's own attributes say, if they say anything and the file can be what they say; and the record that
+    /// it would be.
+    fn mirrored_record(
+        &self,
+        mirrored: &Xattrs,
+        inode: &Inode,
+    ) -> Result<(Option<Record>, Option<Claim>), String> {
+        let Some(claim) = claims::of_attributes(mirrored)? else { return Ok((None, None)) };
+        let record = claims::record(&claim, inode, None, &self.world)?;
+        Ok((Some(record), Some(claim)))
     }
 }
 

@@ -24,8 +24,6 @@ pub struct Verdict {
     pub attribute_only: u64,
     /// Files about which index, attribute and tree do not agree.
     pub wrong: u64,
-    /// Records of files that are not in the tree.
-    pub strays: u64,
 }
 
 /// Passes a line on whatever does not agree to `print`. The tree's own store plays no part: what is in the index is in
@@ -71,7 +69,6 @@ pub fn verify(
             print(&format!("{}: {found}\n", tree.below(&entry.path)))?;
         }
     }
-    verdict.strays = rows.len() as u64;
     Ok(verdict)
 }
 

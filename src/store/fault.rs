@@ -84,6 +84,11 @@ impl Fault {
         Fault::new(path, kind)
     }
 
+    /// Whether it is an index that has lost parts.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self.kind, Kind::Damaged(_))
+    }
+
     /// What the guest gets to see of it.
     pub fn errno(&self) -> Errno {
         match self.kind {

@@ -126,6 +126,11 @@ impl Index {
         Ok(())
     }
 
+    /// Whether there is an index in a directory.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

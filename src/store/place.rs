@@ -2,7 +2,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use super::fault::{Fault, Kind};
 use super::index::{Index, Mode};
 use super::kept::Kept;
 use super::mirror::Format;
+use super::row::Row;
 use crate::sys::fd;
 
 /// The variable that names the directory, where the command line does not.
@@ -78,6 +80,65 @@ pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
         }
         Err(fault) => Err(fault),
     }
+}
+
+/// Opens what was chosen, to look at owners: nothing is made.
+///
+/// # Errors
+/// As [`open`], and where there is no index in a directory that was named.
+pub fn open_existing(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
+    match (choice, existing(choice)) {
+        (Choice::Directory(dir), None) => {
+            Err(Fault::new(dir, Kind::Denied("there is no index in it".to_owned())))
+        }
+        (_, None) => Ok(Opened { index: None, mirror, notice: None }),
+        (choice, Some(_)) => open(choice, mirror),
+    }
+}
+
+/// All rows of the index that was chosen, if there is one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn rows(choice: &Choice) -> Result<Vec<Row>, Fault> {
+    let Some(dir) = existing(choice) else { return Ok(Vec::new()) };
+    let index = Index::open(&dir, Mode::Read)?;
+    index.check()?;
+    let mut rows = Vec::new();
+    index.each(|row| {
+        rows.push(row);
+        ControlFlow::Continue(())
+    })?;
+    Ok(rows)
+}
+
+/// Moves a damaged index out of the way, so that a new one can be made. Returns its new name.
+///
+/// # Errors
+/// Why it cannot be moved.
+pub fn set_aside(fault: &Fault) -> Result<PathBuf, Fault> {
+    let with = |path: &Path, ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let aside = with(&fault.path, ".damaged");
+    fs::rename(&fault.path, &aside).map_err(|error| Fault::io(&fault.path, &error))?;
+    // What they hold belongs to the index that was moved.
+    for ending in ["-wal", "-shm"] {
+        let _ = fs::rename(with(&fault.path, ending), with(&aside, ending));
+    }
+    Ok(aside)
+}
+
+/// The directory that was chosen, if there is an index in it.
+fn existing(choice: &Choice) -> Option<PathBuf> {
+    let dir = match choice {
+        Choice::Memory => None,
+        Choice::Directory(dir) => Some(dir.clone()),
+        Choice::Auto => directory(|name| env::var_os(name)),
+    };
+    dir.filter(|dir| Index::is_in(dir))
 }
 
 /// The user's own directory, by the variables of the environment (XDG base directory specification).

@@ -1,10 +1,11 @@
 //! `remainroot owners` beside the programs whose formats it reads and writes: GNU tar, bsdtar, skopeo, umoci, podman,
-//! mksquashfs, fakeroot.
+//! mksquashfs, fakeroot, pseudo.
 //!
-//! Needed (Debian): attr, fakeroot, libarchive-tools, podman, skopeo, squashfs-tools, tar, umoci; and root, who makes a
-//! tree of many owners for comparison.
+//! Needed (Debian): acl, attr, cpio, fakeroot, libarchive-tools, libcap2-bin, podman, pseudo, rsync, skopeo,
+//! squashfs-tools, tar, umoci; and root, who makes a tree of many owners for comparison.
 
 mod exports;
+mod lasting;
 #[path = "../support/mod.rs"]
 mod support;
 mod under;

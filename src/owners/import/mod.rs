@@ -100,9 +100,9 @@ fn compare(
             outcome.unmentioned += u64::from(entry.first.is_none());
             continue;
         };
-        let before = entry.record.as_ref().map(|(record, _)| record);
-        match claims::record(&claim, &entry.inode, before, &tree.world) {
-            Ok(record) if Some(&record) != entry.indexed() => {
+        match claims::record(&claim, &entry.inode, entry.record.as_ref(), &tree.world) {
+            // What attributes say is known; but neither in the index nor in the other format.
+            Ok(record) if Some(&record) != entry.stored.as_ref() || matches!(claims, Claims::OnFiles) => {
                 changes.push(Change::of(&entry, record));
             }
             Ok(_) => outcome.unchanged += 1,
