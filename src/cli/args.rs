@@ -23,6 +23,10 @@ itself failed; 126: the program could not be run; 127: it was not found.
 remainroot makes programs work that expect to be root. It is not a security boundary.";
 
 /// Run programs as root of a whole system, inside a user namespace that maps one uid and one gid.
+///
+/// Programs that drop privileges, switch users, own files by many users, make device nodes or set ACLs succeed, and
+/// read back what they wrote, without subuid ranges, set-user-ID helpers or a daemon. All of them run with your own
+/// rights: files that are not yours stay closed.
 #[derive(Debug, Parser)]
 #[command(
     name = "remainroot",
@@ -76,8 +80,8 @@ pub struct RunArgs {
 
     /// Make SRC visible at DST (default: the same path); repeatable.
     ///
-    /// A missing mount point is created, and removed when the last program of the run has ended, unless another run
-    /// uses it, too; a run that is killed (SIGKILL) leaves it behind, empty. With ":ro" the mount is read-only.
+    /// A missing mount point is created, and removed when the last program of all runs that use it has ended. What a
+    /// run leaves behind that is killed (SIGKILL), the next that uses it removes. With ":ro" the mount is read-only.
     #[arg(long, value_name = "SRC[:DST[:ro]]")]
     pub bind: Vec<OsString>,
 

@@ -20,7 +20,21 @@ pub fn bind(root: &Root, source: &Path, target: &Path) -> Result<(), Trouble> {
     let kind =
         kind_of(source).map_err(|error| Trouble::new(format!("{}: {}", source.display(), why_io(&error))))?;
     let point = root.mount_point(target, kind).map_err(|errno| no_mount_point(target, kind, errno))?;
-    mount(Some(source), &path_of(&point), NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).map_err(failed)
+    mount(Some(source), &path_of(&point), NONE, MsFlags::MS_BIND | MsFlags::MS_REC, NONE).map_err(|errno| {
+        match (errno, kind) {
+            (Errno::ENOTDIR, Kind::Dir) => Trouble::new(format!(
+                "cannot bind {} to {}: the first is a directory, the second is there and is none",
+                source.display(),
+                target.display()
+            )),
+            (Errno::ENOTDIR, Kind::File) => Trouble::new(format!(
+                "cannot bind {} to {}: the second is a directory, the first is none",
+                source.display(),
+                target.display()
+            )),
+            _ => failed(errno),
+        }
+    })
 }
 
 /// Makes what is mounted at `target` inside read-only, with all that is mounted below it where the kernel can do that

@@ -1,28 +1,34 @@
 //! Mount points that were not there: made for a run, and removed when it is over.
 //!
-//! A mount needs something to be mounted on, and what it was stays on disk. Two runs may share such a place: the one
-//! that made it then leaves it, because removing a mount point takes the mounts of others away with it. Each run
-//! holds a shared lock (flock(2)) on what it mounts on, and removes only what it can lock for itself.
+//! A mount needs something to be mounted on, and what it was stays on disk. Two runs may share such a place, and
+//! removing a mount point takes the mounts of others away with it. So each run holds a shared lock (flock(2)) on what
+//! it mounts on, and removes only what it can lock for itself. An extended attribute marks what was made: whoever comes
+//! to use it has to remove it as well, the last one does, and what a run left that was killed goes with the next.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::thread::sleep;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg};
+use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{FileStat, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fchdir, unlinkat};
 
 use super::target::{Kind, path_of};
+use crate::sys::fd;
 
 /// How often a lock is tried that another run holds while it removes what it made: for no longer than a moment.
 const TRIES: u32 = 20;
 
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Marks what was made to mount on, where the file system has attributes. Its value says nothing.
+const MARK: &CStr = c"user.remainroot.mountpoint";
 
 /// Device and inode number.
 type Id = (u64, u64);
@@ -50,10 +56,30 @@ pub struct Points {
 }
 
 impl Points {
-    /// Notes that `name` was made in `parent`.
-    pub fn note(&mut self, parent: OwnedFd, name: &OsStr, kind: Kind) {
-        // What is gone again already need not be removed.
-        if let Ok(stat) = look(&parent, name) {
+    /// Notes that `name`, which `point` holds, was made in `parent`.
+    pub fn note(&mut self, parent: OwnedFd, name: &OsStr, kind: Kind, point: &OwnedFd) {
+        // Without a mark it stays behind only if others use it.
+        let _ = by_path(point, |path| fd::set_xattr(path, MARK, b"1", 0));
+        self.add(parent, name, kind, point);
+    }
+
+    /// Notes that `name` in `parent` is to be removed, if it was made by another run.
+    pub fn adopt(&mut self, parent: OwnedFd, name: &OsStr, point: &OwnedFd) {
+        let Ok(stat) = fstat(point) else { return };
+        let kind = match stat.st_mode & libc::S_IFMT {
+            libc::S_IFDIR => Kind::Dir,
+            libc::S_IFREG if stat.st_size == 0 => Kind::File,
+            _ => return,
+        };
+        if by_path(point, |path| fd::xattr(path, MARK)).is_ok() {
+            self.add(parent, name, kind, point);
+        }
+    }
+
+    fn add(&mut self, parent: OwnedFd, name: &OsStr, kind: Kind, point: &OwnedFd) {
+        if let Ok(stat) = fstat(point)
+            && !self.made.iter().any(|made| made.id == id(&stat))
+        {
             self.made.push(Made { parent, name: name.to_owned(), kind, id: id(&stat) });
         }
     }
@@ -81,6 +107,11 @@ impl Points {
         self.made.truncate(made);
         self.used.truncate(used);
     }
+}
+
+/// Makes a call with a path to what an `O_PATH` descriptor holds: with the descriptor itself it would be refused.
+fn by_path<T>(point: &OwnedFd, call: impl FnOnce(&CStr) -> Result<T, i32>) -> Result<T, i32> {
+    call(&CString::new(path_of(point).as_os_str().as_bytes()).map_err(|_| libc::EINVAL)?)
 }
 
 fn shared(point: &OwnedFd) -> Option<Flock<File>> {
@@ -116,14 +147,8 @@ impl Made {
         }
         // However much the guest has mounted on top.
         while umount2(self.name.as_os_str(), MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).is_ok() {}
-        let ours = match used.iter().find(|used| used.id == self.id) {
-            // A directory on the way.
-            None => true,
-            Some(Used { lock: None, .. }) => false,
-            Some(Used { lock: Some(lock), .. }) => lock.relock(FlockArg::LockExclusiveNonblock).is_ok(),
-        };
         let Ok(stat) = look(&self.parent, &self.name) else { return };
-        if !ours || id(&stat) != self.id {
+        if id(&stat) != self.id || !self.is_left_to_us(used) {
             return;
         }
         // What cannot be removed stays: it is not empty, or the file system has become read-only.
@@ -134,6 +159,30 @@ impl Made {
             }
             Kind::File => Ok(()),
         };
+    }
+}
+
+impl Made {
+    /// Whether nobody else mounts on it.
+    fn is_left_to_us(&self, used: &[Used]) -> bool {
+        let exclusively = FlockArg::LockExclusiveNonblock;
+        match used.iter().find(|used| used.id == self.id) {
+            Some(used) => used.lock.as_ref().is_some_and(|lock| lock.relock(exclusively).is_ok()),
+            // On the way to ours; it may be the place of another's.
+            None => {
+                let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                openat(&self.parent, self.name.as_os_str(), flags, Mode::empty())
+                    .is_ok_and(|dir| Flock::lock(File::from(dir), exclusively).is_ok())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Points {
+    /// What is left of it when the process is killed.
+    pub fn abandon(mut self) {
+        self.made.clear();
     }
 }
 

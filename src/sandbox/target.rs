@@ -68,15 +68,30 @@ impl Root {
     pub fn mount_point(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
         // A run that ends just now may remove it between the two steps.
         for _ in 0..100 {
-            match self.find_or_make(path, kind) {
-                Ok(point) => match self.points.borrow_mut().lock(&point) {
-                    Err(Errno::ENOENT) => {}
-                    locked => return locked.map(|()| point),
-                },
-                Err(errno) => return Err(errno),
+            self.adopt(path);
+            let locked = self.find_or_make(path, kind).and_then(|point| {
+                self.points.borrow_mut().lock(&point)?;
+                Ok(point)
+            });
+            match locked {
+                Err(Errno::ENOENT) => {}
+                locked => return locked,
             }
         }
         Err(Errno::ENOENT)
+    }
+
+    /// Takes over what other runs have made of the way to `path`, from the top.
+    fn adopt(&self, path: &Path) {
+        let way: Vec<_> = path.ancestors().collect();
+        for path in way.into_iter().rev() {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            if let Ok(point) = self.find(path, libc::O_NOFOLLOW)
+                && let Ok(parent) = self.find(parent, libc::O_DIRECTORY)
+            {
+                self.points.borrow_mut().adopt(parent, name, &point);
+            }
+        }
     }
 
     fn find_or_make(&self, path: &Path, kind: Kind) -> Result<OwnedFd, Errno> {
@@ -104,8 +119,9 @@ impl Root {
             }
             Err(errno) => Err(errno),
             Ok(()) => {
-                self.points.borrow_mut().note(parent, name, kind);
-                self.find(path, 0)
+                let point = self.find(path, 0)?;
+                self.points.borrow_mut().note(parent, name, kind, &point);
+                Ok(point)
             }
         }
     }
@@ -194,6 +210,34 @@ mod tests {
         for left in ["old", "full/other", "old/written", "shared/g"] {
             assert!(there(left), "{left}");
         }
+        // The last one removes them.
+        drop(other.into_points());
+        assert!(!there("shared"));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_goes_with_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = |path, kind| {
+            let root = Root::open(dir.path()).unwrap();
+            root.mount_point(Path::new(path), kind).unwrap();
+            root.into_points()
+        };
+        let there = |name: &str| dir.path().join(name).exists();
+        fs::create_dir(dir.path().join("old")).unwrap();
+        for (path, kind) in [("/a/b", Kind::Dir), ("/old/c", Kind::Dir), ("/old/file", Kind::File)] {
+            root(path, kind).abandon();
+        }
+        assert!(there("a/b") && there("old/c") && there("old/file"));
+        drop(root("/old/c", Kind::Dir));
+        drop(root("/old/file", Kind::File));
+        assert_eq!(fs::read_dir(dir.path().join("old")).unwrap().count(), 0);
+        // What another run mounts on is not on the way to anything.
+        let other = root("/a/b", Kind::Dir);
+        drop(root("/a/b/more", Kind::Dir));
+        assert!(there("a/b") && !there("a/b/more"));
+        drop(other);
+        assert!(!there("a") && there("old"));
     }
 
     #[test]

@@ -125,6 +125,8 @@ fn our_own_failures_are_125() {
         (&["--bind", "a", "true"], "--bind a"),
         (&["--bind", "/no/such/source", "true"], "--bind /no/such/source"),
         (&["--bind", "~/src:/src", "true"], "$HOME"),
+        (&["--bind", "/usr:/etc/passwd", "true"], "the first is a directory"),
+        (&["--bind", "/etc/passwd:/usr", "true"], "the second is a directory"),
         (&["--workdir", "/no/such/dir", "true"], "/no/such/dir"),
         (&["--rootfs", "/no/such/dir", "true"], "debootstrap"),
         (&["--rootfs", file, "true"], "not a directory"),
