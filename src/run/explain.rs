@@ -6,9 +6,11 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use super::forward::tracer_of;
 use super::{CANNOT_RUN, NOT_FOUND};
 use crate::engine::EngineError;
 use crate::sandbox::{Trouble, why};
+use crate::sys::process;
 
 /// Nothing that could be `command` exists; the word may have had an `other_meaning`.
 pub fn not_found(command: &OsStr, path: Option<&OsStr>, other_meaning: Option<String>) -> Trouble {
@@ -87,6 +89,15 @@ pub fn engine(error: EngineError) -> Trouble {
 }
 
 fn ptrace_forbidden(trouble: Trouble) -> Trouble {
+    let tracer = tracer_of(process::id());
+    if tracer != 0 {
+        let name = fs::read_to_string(format!("/proc/{tracer}/comm")).unwrap_or_default();
+        return Trouble::new(format!("{} (process {tracer}, {}, traces us)", trouble.what, name.trim()))
+            .mended_by(
+                "a program that is traced cannot trace others: run it outside of remainroot, strace -f or gdb; inside \
+                 of remainroot, programs are root already",
+            );
+    }
     const SCOPE: &str = "/proc/sys/kernel/yama/ptrace_scope";
     match fs::read_to_string(SCOPE).unwrap_or_default().trim() {
         scope @ ("2" | "3") => {
@@ -99,8 +110,8 @@ fn ptrace_forbidden(trouble: Trouble) -> Trouble {
                 .mended_by(mend)
         }
         _ => trouble.mended_by(
-            "a container's seccomp profile or a security module forbids ptrace: podman run --cap-add SYS_PTRACE … allows \
-             it; or the guest is traced already, as under strace -f and gdb",
+            "a container's seccomp profile or a security module forbids ptrace: podman run --cap-add SYS_PTRACE … \
+             allows it",
         ),
     }
 }

@@ -61,6 +61,15 @@ fn mistyped_words_get_a_hint() {
 }
 
 #[test]
+fn one_inside_of_another() {
+    let lab = Lab::new();
+    let inner = lab.remainroot();
+    let (out, err, status) = finish(lab.command().arg("--").arg(inner).args(["--", "true"]));
+    assert_eq!((out.as_str(), status), ("", Some(125)), "{err}");
+    assert!(err.contains("remainroot, traces us") && err.contains("root already"), "{err}");
+}
+
+#[test]
 fn a_path_that_is_closed_in_part() {
     let lab = Lab::new();
     let closed = lab.home("closed");
