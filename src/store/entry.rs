@@ -22,7 +22,7 @@ pub struct Entry {
     pub epoch: u32,
     btime: i64,
     generation: u64,
-    /// The ctime that vouches for it, packed; 0 for none.
+    /// The ctime that vouches for it, packed; 0 for none. Negative: when we ourselves last changed the file.
     pub seen: i64,
     more: Option<Box<More>>,
 }
@@ -114,6 +114,11 @@ impl Entry {
     /// it.
     pub fn is_only_number(&self) -> bool {
         self.btime == 0 && !self.is(fact::GENERATION)
+    }
+
+    /// Whether a file with this ctime has not changed since we ourselves changed it, as far as clocks can tell.
+    pub fn is_our_own_doing(&self, ctime: Time) -> bool {
+        self.seen < 0 && pack(Some(ctime)) <= -self.seen
     }
 
     /// Whether this ctime vouches for it.

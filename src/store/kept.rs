@@ -288,7 +288,12 @@ impl Store for Kept {
             entry.seen = self.cache.vouching(inode.ctime);
             return Some(entry.record());
         }
-        if entry.epoch != self.cache.epoch.get() {
+        // The tick of our own change: what others do in it is seen by the first lookup after it.
+        let same_index = entry.epoch == self.cache.epoch.get();
+        if same_index && entry.is_our_own_doing(inode.ctime) && self.cache.vouching(inode.ctime) == 0 {
+            return Some(entry.record());
+        }
+        if !same_index {
             drop(entries);
             return self.load(file, inode);
         }
@@ -333,7 +338,9 @@ impl Store for Kept {
             self.put_row(file, inode, facts, &record)?;
         }
         // The change that led here moves the ctime: the next lookup will see where to.
-        self.cache.insert(inode.id, Entry::new(inode, record, facts));
+        let mut entry = Entry::new(inode, record, facts);
+        entry.seen = -pack(Some((self.cache.now)()));
+        self.cache.insert(inode.id, entry);
         Ok(())
     }
 

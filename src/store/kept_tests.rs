@@ -239,6 +239,20 @@ fn what_a_file_carries_is_believed_before_the_index() {
 }
 
 #[test]
+fn what_we_wrote_just_now_is_not_read_until_it_can_vouch() {
+    let dir = home();
+    let (mut store, file) = (lasting(&dir), File::new());
+    let fresh = inode(5, Some(NOW - 5), NOW - 1);
+    let fresh = Inode { ctime: Time { sec: NOW - 1, nsec: 999_000_000 }, ..fresh };
+    store.put(&file, &fresh, owned(33)).unwrap();
+    carry(&file, &[8, 7, 16, 8]);
+    assert_eq!((store.get(&file, &fresh), file.reads.get()), (Some(owned(33)), 0));
+    store.cache.now = || Time { sec: NOW, nsec: 50_000_000 };
+    let found = store.get(&file, &fresh).unwrap();
+    assert_eq!((found.uid.raw(), found.gid.raw()), (7, 8));
+}
+
+#[test]
 fn what_nobody_knows_is_read_once() {
     let dir = home();
     let (store, file) = (lasting(&dir), File::new());
