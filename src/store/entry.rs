@@ -78,6 +78,11 @@ impl Entry {
         Record { uid: self.uid, gid: self.gid, mode, device, xattrs }
     }
 
+    /// Whether it says no more than an owner, as the file itself does too.
+    pub const fn is_mere_owner(&self) -> bool {
+        self.mode == NO_MODE && self.more.is_none() && !self.is(fact::ALONE)
+    }
+
     /// Whether a fact is true of it.
     pub const fn is(&self, fact: u8) -> bool {
         self.facts & fact != 0

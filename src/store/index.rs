@@ -5,6 +5,7 @@
 //! is in the log is checked by sums and what is in the main file was synced before the log is used again; a full disk is
 //! an error at the write and not a SIGBUS in a mapping. A recorded owner costs one `pwrite` of a page of 1 KiB (4 µs in
 //! all; LMDB with `MDB_NOSYNC`: 3.7 µs), a lookup 1.4 µs; neither is done for an inode that the process knows already.
+//! An owner that the file itself carries is written here a little later, with others ([`super::late`]).
 //!
 //! A transaction is in the page cache before it is answered. A thread of its own syncs it every few seconds
 //! ([`super::keeper`]).
@@ -149,6 +150,16 @@ impl Index {
             };
             found.push(read().map_err(|error| self.fault(&error))?.ok_or_else(|| self.senseless())?);
         }
+        if let Some(keeper) = &*self.keeper.borrow() {
+            for row in keeper.late().hold().of(fs, ino) {
+                // As when it is written: not over what says more.
+                match found.iter_mut().find(|written| written.btime == row.btime) {
+                    Some(written) if !written.is_mere_owner() => {}
+                    Some(written) => *written = row.clone(),
+                    None => found.push(row.clone()),
+                }
+            }
+        }
         Ok(found)
     }
 
@@ -184,13 +195,33 @@ impl Index {
         const QUERY: &str = "INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE \
             SET traits = excluded.traits, value = excluded.value";
         let value = encode(row);
-        self.change(QUERY, params![row.fs as i64, row.ino as i64, pack(row.btime), row.traits.0, value])
+        self.change(
+            (row.fs, row.ino, row.btime),
+            QUERY,
+            params![row.fs as i64, row.ino as i64, pack(row.btime), row.traits.0, value],
+        )
+    }
+
+    /// Writes a record, soon, that the file itself holds too, and that is a mere owner.
+    pub fn put_late(&self, row: Row) -> Result<(), Fault> {
+        let mut guard = self.keeper.borrow_mut();
+        let Some(keeper) = &mut *guard else {
+            drop(guard);
+            return self.put(&row);
+        };
+        if keeper.add(row) {
+            keeper.late().hold().flush(&self.db).map_err(|error| self.fault(&error))?;
+        }
+        if let Some(changes) = &self.changes {
+            count_change(changes, &self.known);
+        }
+        Ok(())
     }
 
     /// Removes the record of an inode. There need not be one.
     pub fn remove(&self, fs: u64, ino: u64, btime: Option<Time>) -> Result<(), Fault> {
         const QUERY: &str = "DELETE FROM owners WHERE fs = ? AND ino = ? AND btime = ?";
-        self.change(QUERY, params![fs as i64, ino as i64, pack(btime)])
+        self.change((fs, ino, btime), QUERY, params![fs as i64, ino as i64, pack(btime)])
     }
 
     /// Runs `changes` as one transaction: all or nothing of what it puts and removes, and a hundred times as fast.
@@ -225,6 +256,9 @@ impl Index {
 
     /// Whether there is no record at all.
     pub fn is_empty(&self) -> Result<bool, Fault> {
+        if self.keeper.borrow().as_ref().is_some_and(|keeper| !keeper.late().hold().is_empty()) {
+            return Ok(false);
+        }
         let one = self.db.query_row("SELECT 1 FROM owners LIMIT 1", [], |_| Ok(())).optional();
         one.map(|one| one.is_none()).map_err(|error| self.fault(&error))
     }
@@ -277,21 +311,30 @@ impl Index {
     /// Notes that a transaction of ours is done: others will look again.
     fn note_change(&self) {
         if let Some(changes) = &self.changes {
-            let before = changes.value().fetch_add(1, Ordering::AcqRel);
-            if before == self.known.get() {
-                self.known.set(before + 1);
-            }
+            count_change(changes, &self.known);
         }
         if let Some(keeper) = &mut *self.keeper.borrow_mut() {
             keeper.note();
         }
     }
 
-    fn change(&self, query: &str, params: &[&dyn rusqlite::ToSql]) -> Result<(), Fault> {
-        self.db
-            .prepare_cached(query)
-            .and_then(|mut statement| statement.execute(params))
-            .map_err(|error| self.fault(&error))?;
+    fn change(
+        &self,
+        (fs, ino, btime): (u64, u64, Option<Time>),
+        query: &str,
+        params: &[&dyn rusqlite::ToSql],
+    ) -> Result<(), Fault> {
+        {
+            let keeper = self.keeper.borrow();
+            let mut late = keeper.as_ref().map(|keeper| keeper.late().hold());
+            self.db
+                .prepare_cached(query)
+                .and_then(|mut statement| statement.execute(params))
+                .map_err(|error| self.fault(&error))?;
+            if let Some(late) = &mut late {
+                late.remove(fs, ino, btime);
+            }
+        }
         if self.db.is_autocommit() {
             self.note_change();
         }
@@ -329,6 +372,14 @@ fn probe(path: &Path, mode: Mode) -> Result<(), Fault> {
         return Err(Fault::new(path, Kind::Foreign));
     }
     Ok(())
+}
+
+/// Counts a change of ours, which is known to us if all before it are.
+fn count_change(changes: &Counter, known: &Cell<u64>) {
+    let before = changes.value().fetch_add(1, Ordering::AcqRel);
+    if before == known.get() {
+        known.set(before + 1);
+    }
 }
 
 /// Opens the database, of which [`probe`] has been told.

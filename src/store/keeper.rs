@@ -1,5 +1,5 @@
-//! A thread that moves what the log of the index holds into the index itself, and syncs both: what a loss of power may
-//! cost is what happened since it last did so.
+//! A thread that writes what may be written late, moves what the log of the index holds into the index itself, and syncs
+//! both: what a loss of power may cost is what happened since it last did so.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use rusqlite::Connection;
 
 use super::fault::Fault;
 use super::index::{Mode, connect};
+use super::late::Late;
+use super::row::Row;
 use crate::sys::signal;
 
 /// How long changes may wait to be synced.
@@ -19,9 +21,19 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Pages in the log from which on writers have to wait until it is empty.
 const LONG: i64 = 64 * 1024;
 
+/// So many rows are not kept waiting.
+const MANY: usize = 1024;
+
+/// With so many rows waiting, whoever adds one writes them all.
+const TOO_MANY: usize = 64 * 1024;
+
 /// What thread and owner share.
 #[derive(Default)]
 struct Signs {
+    /// Rows that wait.
+    late: Late,
+    /// Too many of them to wait for the interval's end.
+    many: AtomicBool,
     /// There are changes to sync.
     dirty: AtomicBool,
     /// It is time to end.
@@ -44,6 +56,24 @@ impl Keeper {
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
             .map_err(|error| Fault::of(path, &error))?;
         Ok(Keeper { signs: Arc::default(), db: Some(db), thread: None })
+    }
+
+    /// The rows that wait.
+    pub fn late(&self) -> &Late {
+        &self.signs.late
+    }
+
+    /// Lets a row wait to be written. True where too many do, and the caller must write them.
+    pub fn add(&mut self, row: Row) -> bool {
+        let waiting = self.signs.late.hold().add(row);
+        self.note();
+        if waiting == MANY {
+            self.signs.many.store(true, Ordering::Release);
+            if let Some(thread) = &self.thread {
+                thread.thread().unpark();
+            }
+        }
+        waiting >= TOO_MANY
     }
 
     /// There was a change.
@@ -85,12 +115,18 @@ fn run(db: &Connection, signs: &Signs) {
         }
         let until = Instant::now() + INTERVAL;
         while !signs.stop.load(Ordering::Acquire)
+            && !signs.many.load(Ordering::Acquire)
             && let Some(left) = until.checked_duration_since(Instant::now())
         {
             thread::park_timeout(left);
         }
+        // In this order: what is added after the rows were taken is a change again.
         if signs.dirty.swap(false, Ordering::AcqRel) {
-            sync(db);
+            // What cannot be written (the disk is full) waits for the next time, and is in the files.
+            let _ = signs.late.hold().flush(db);
+            if !signs.many.swap(false, Ordering::AcqRel) {
+                sync(db);
+            }
         }
         if signs.stop.load(Ordering::Acquire) {
             return;

@@ -245,7 +245,14 @@ impl Kept {
             overlay: system.overlay,
             record: record.clone(),
         };
-        index.put(&row).map_err(|fault| {
+        // The next run finds a mere owner at the file, and here if there is one that says more.
+        let mere = self.mirror.is_some()
+            && carries(inode)
+            && facts & fact::ALONE == 0
+            && *record == Record::owned(record.uid, record.gid)
+            && self.cache.entries.borrow().get(&inode.id).is_none_or(Entry::is_mere_owner);
+        let written = if mere { index.put_late(row) } else { index.put(&row) };
+        written.map_err(|fault| {
             self.undo(file, inode);
             self.tell(&fault)
         })?;

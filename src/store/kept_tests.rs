@@ -354,3 +354,30 @@ fn a_record_takes_few_bytes() {
     let entry = size_of::<(FileId, Entry)>();
     assert!(entry <= 64 && size_of::<(FileId, Absent)>() <= 48, "{entry}");
 }
+
+#[test]
+fn a_mere_owner_may_be_written_late_but_never_over_more() {
+    let dir = home();
+    let open = || {
+        let index = Index::open(dir.path(), Mode::Write).unwrap();
+        index.keep().unwrap();
+        timed(Kept::new(Some(index), Some(Format::RootlessContainers), 0))
+    };
+    let (file, plain) = (File::new(), inode(5, Some(10), 10));
+    let (store, other) = (open(), open());
+    store.put(&file, &plain, owned(33)).unwrap();
+    assert!(store.awaits_unlink());
+    assert_eq!(other.get(&file, &plain), Some(owned(33)));
+    let mut more = owned(34);
+    more.mode = Some(0o4755);
+    other.put(&file, &plain, more.clone()).unwrap();
+    assert_eq!(store.get(&file, &inode(5, Some(10), 11)), Some(more.clone()));
+    // What was forgotten before it was written does not come back.
+    store.put(&file, &inode(6, Some(10), 10), owned(33)).unwrap();
+    store.forget(&file, &inode(6, Some(10), 10)).unwrap();
+    store.put(&File::new(), &inode(7, Some(10), 10), owned(7)).unwrap();
+    drop((store, other));
+    let index = Index::open(dir.path(), Mode::Read).unwrap();
+    let record = |ino| index.get(7, ino).unwrap().pop().map(|row| row.record);
+    assert_eq!((record(5), record(6), record(7)), (Some(more), None, Some(owned(7))));
+}

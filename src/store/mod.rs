@@ -11,6 +11,7 @@ mod file;
 mod index;
 mod keeper;
 mod kept;
+mod late;
 mod mirror;
 mod place;
 mod row;

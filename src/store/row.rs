@@ -47,6 +47,13 @@ pub struct Row {
     pub record: Record,
 }
 
+impl Row {
+    /// Whether it says no more than an owner, as the file itself does too.
+    pub fn is_mere_owner(&self) -> bool {
+        !self.alone && self.record == Record::owned(self.record.uid, self.record.gid)
+    }
+}
+
 /// What calls must look out for in a record, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traits(pub u8);
