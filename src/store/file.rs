@@ -8,6 +8,7 @@ use remainroot_shims::abi::Errno;
 use remainroot_shims::owner::{Attributes, FileSystem};
 
 use crate::sys::fd;
+use crate::sys::tell::harmless;
 
 /// A file of this process's, of whatever kind, by a descriptor of whatever kind.
 pub struct File<'a> {
@@ -68,6 +69,6 @@ impl Attributes for File<'_> {
 
     fn path(&self) -> Option<String> {
         let path = std::fs::read_link(OsStr::from_bytes(self.name.to_bytes())).ok()?;
-        Some(path.display().to_string())
+        Some(path.to_string_lossy().chars().map(harmless).collect())
     }
 }

@@ -294,8 +294,8 @@ impl Engine {
     /// that ABI. Letting it through would let it past every shim.
     fn refuse_abi(&mut self, stopped: Stopped) -> Result<(), Lost> {
         if !self.run.unknown_abi_told.replace(true) {
-            eprintln!(
-                "remainroot: process {} made a system call of an ABI that is not supported (x32?): it gets ENOSYS",
+            crate::tell!(
+                "process {} made a system call of an ABI that is not supported (x32?): it gets ENOSYS",
                 stopped.tid()
             );
         }

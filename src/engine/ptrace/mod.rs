@@ -150,8 +150,8 @@ impl Engine {
 
     /// The kernel does not let us do with a task what has to be done. Left alone, it would stay stopped for ever.
     fn give_up(&self, tid: i32, errno: i32) {
-        eprintln!(
-            "remainroot: process {tid} cannot be traced any more ({}), and is killed",
+        crate::tell!(
+            "process {tid} cannot be traced any more ({}), and is killed",
             std::io::Error::from_raw_os_error(errno)
         );
         // It may be gone already.

@@ -227,7 +227,7 @@ impl Said<'_> {
             Some(text) => str::from_utf8(text)
                 .ok()
                 .and_then(|text| text.parse().ok())
-                .ok_or_else(|| format!("{key}={}: no number", String::from_utf8_lossy(text))),
+                .ok_or_else(|| format!("{key}={}: no number", shown(text))),
         }
     }
 
@@ -300,12 +300,17 @@ impl Said<'_> {
         for part in name.split(|&byte| byte == b'/') {
             match part {
                 b"" | b"." => {}
-                b".." => return Err(format!("{}: a path with \"..\" in it", String::from_utf8_lossy(&name))),
+                b".." => return Err(format!("{}: a path with \"..\" in it", shown(&name))),
                 part => parts.push(part),
             }
         }
         Ok(parts.join(&b'/'))
     }
+}
+
+/// What an archive says, for messages about it: on one line.
+fn shown(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).escape_debug().to_string()
 }
 
 /// The name of an attribute from the form that it has in a key.
@@ -410,6 +415,7 @@ mod tests {
         assert_eq!(wrong(&id(b"4294967295")), "1024: -1 is no uid");
         assert_eq!(wrong(&id(b"4294967296")), "1024: uid=4294967296: the number is too large");
         assert_eq!(wrong(&id(b"-1")), "1024: uid=-1: no number");
+        assert_eq!(wrong(&id(b"\x1b[2J\n")), "1024: uid=\\u{1b}[2J\\n: no number");
         let torn = entry(EntryType::XHeader, "x", b"99 path=a\n");
         assert_eq!(wrong(&archive(&[torn])), "0: an extended header that is none");
         assert_eq!(wrong(&archive(&[pax(&[("path", b"a")])])), "1024: it ends behind an extended header");
