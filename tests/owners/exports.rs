@@ -1,9 +1,9 @@
 //! What is exported is what other programs read.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use super::support::Lab;
+use super::support::{Lab, skipped};
 use super::{below, can, everything, listing, remainroot, run, same, sh};
 
 const ATTR: &[&str] = &["getfattr", "setfattr", "setfacl", "setcap"];
@@ -273,4 +273,33 @@ fn what_umoci_unpacks_for_a_user_has_its_owners() {
         text.lines().map(line).collect::<Vec<_>>()
     };
     assert_eq!(owners(&found), owners(&expected));
+}
+
+#[test]
+fn blocks_of_a_file_system_may_be_smaller_than_ours() {
+    const NAME: &str = "blocks_of_a_file_system_may_be_smaller_than_ours";
+    if !can(NAME, &["mkfs.ext4", "tar", "timeout", "unshare"]) {
+        return;
+    }
+    let lab = Lab::new();
+    sh(lab.path(), "truncate -s 16M image; mkfs.ext4 -qb 1024 image; mkdir mnt new");
+    let mounted = |script: &str| {
+        let script = format!("mount -o loop image mnt || exit 77; {script}");
+        Command::new("unshare")
+            .args(["--mount", "sh", "-euc", &script])
+            .current_dir(lab.path())
+            .env("REMAINROOT", env!("CARGO_BIN_EXE_remainroot"))
+            .output()
+            .unwrap()
+    };
+    // What is there begins and ends within a block of ours.
+    let Output { status, stderr, .. } = mounted(
+        "mkdir mnt/t; truncate -s 3M mnt/t/f; printf begin | dd of=mnt/t/f bs=1024 seek=5 conv=notrunc status=none
+        printf end | dd of=mnt/t/f bs=1024 seek=2001 conv=notrunc status=none
+        timeout 20 \"$REMAINROOT\" owners export --format tar mnt/t > t.tar; tar -xf t.tar -C new; cmp new/f mnt/t/f",
+    );
+    if status.code() == Some(77) {
+        return skipped(NAME, "no loop device can be mounted here");
+    }
+    assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&stderr));
 }

@@ -35,10 +35,12 @@ pub(super) fn extents(file: &File, size: u64) -> io::Result<Option<Vec<Extent>>>
     let mut buffer = vec![0; LEAST_HOLE as usize];
     let mut at = 0;
     while at < size {
-        let data = next_data(file, at)?.map_or(size, |data| (data - data % BLOCK).clamp(at, size));
+        let found = next_data(file, at)?.map_or(size, |data| data.clamp(at, size));
+        // Where the file system's blocks are smaller than ours, the hole may end within one of ours.
+        let data = (found - found % BLOCK).max(at);
         map.zeros += data - at;
         at = data;
-        let end = next_hole(file, data)?.min(size).next_multiple_of(BLOCK).min(size);
+        let end = next_hole(file, found)?.max(found + 1).min(size).next_multiple_of(BLOCK).min(size);
         while at < end {
             let wanted = (end - at).min(LEAST_HOLE) as usize;
             let read = read_at(file, &mut buffer[..wanted], at)?;
