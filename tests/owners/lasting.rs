@@ -1,7 +1,7 @@
 //! What is recorded from outside a run lasts, and comes from where other programs have left it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use super::support::Lab;
@@ -167,5 +167,6 @@ fn what_is_wrong_with_a_list_is_told() {
     wrong("tar", "empty", "empty, entry at byte 0: this is no tar archive");
     wrong("pseudo", "zeros", "zeros: not a database of pseudo's");
     wrong("mtree", "nowhere", "cannot read nowhere: No such file or directory");
-    assert!(!Path::new("store").exists());
+    let (_, stderr, _) = home.ask(&["verify", "--store", "store", "tree"]);
+    assert!(stderr.starts_with("remainroot: 0 files are in the index"), "{stderr}");
 }
