@@ -87,6 +87,13 @@ pub fn mount_of(stat: &libc::statx) -> (u64, u64) {
     (libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_mnt_id)
 }
 
+/// The number of the mount that a file is on, as /proc/PID/mountinfo has it (Linux 5.8). It may be used again.
+pub fn mount_number(fd: BorrowedFd<'_>) -> Option<u64> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let stat = statx(fd.as_raw_fd(), c"", flags, libc::STATX_MNT_ID).ok()?;
+    (stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
+}
+
 /// What tells a file's inode from its predecessors of the same number ([`Inode::generation`]): the FNV-1a hash of type
 /// and bytes of its handle (`name_to_handle_at(fd, "", …)`), which is the same in every run. `None` where there are no
 /// handles, or where asking is forbidden.

@@ -183,7 +183,7 @@ impl Held {
             const MASK: u32 = STAT_MASK | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
             let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
             let Ok(stat) = fd::statx(self.fd.as_raw_fd(), c"", flags, MASK) else { return false };
-            let prompt = mounts::is_prompt(&self.run, self.tid, fd::mount_of(&stat));
+            let prompt = mounts::is_prompt(&self.run, self.tid, &self.fd, fd::mount_of(&stat));
             self.glance.set(prompt.then(|| fd::inode_of(&stat)));
             prompt
         })

@@ -144,13 +144,13 @@ pub(super) fn walk_may_wait(run: &Run, tracee: &Tracee) -> bool {
     run.mounts.may_wait() || (tracee.has_foreign_root() && elsewhere())
 }
 
-/// Whether all that is on a mount answers at once. An overlay does if what it may be made of does.
-pub(super) fn is_prompt(run: &Run, tid: i32, mount: Mount) -> bool {
+/// Whether all that is on the mount of `file` answers at once. An overlay does if what it may be made of does.
+pub(super) fn is_prompt(run: &Run, tid: i32, file: &OwnedFd, mount: Mount) -> bool {
     if let Some(known) = run.mounts.prompt.borrow().get(&mount) {
         return *known;
     }
     let prompt = mounts_of(run, tid).is_some_and(|text| {
-        kind_of(&text, mount.0).is_some_and(|kind| {
+        kind_of(&text, fd::mount_number(file.as_fd()), mount.0).is_some_and(|kind| {
             is_prompt_type(kind) && (kind != "overlay" || !(run.mounts.are_served() || has_slow(&text)))
         })
     });
@@ -162,14 +162,20 @@ pub(super) fn is_prompt(run: &Run, tid: i32, mount: Mount) -> bool {
     prompt
 }
 
-/// What is on a device. Its number may come to stand for another file system after an unmount; then attributes may be
-/// shown that are as old as that file system's own cache.
-pub(super) fn speed_of(run: &Run, tid: i32, dev: u64) -> Speed {
+/// What is on a device, which `file` is on. Its number may come to stand for another file system after an unmount; then
+/// attributes may be shown that are as old as that file system's own cache.
+pub(super) fn speed_of(run: &Run, tid: i32, file: &OwnedFd, dev: u64) -> Speed {
     if let Some(known) = run.mounts.devices.borrow().get(&dev) {
         return *known;
     }
     let mounts = mounts_of(run, tid);
-    let speed = mounts.and_then(|text| kind_of(&text, dev).map(Speed::of)).unwrap_or(Speed::Unknown);
+    let number = fd::mount_number(file.as_fd());
+    let speed = mounts.and_then(|text| match kind_of(&text, number, dev)? {
+        // It asks whatever it is made of.
+        "overlay" if run.mounts.are_served() || has_slow(&text) => None,
+        kind => Some(Speed::of(kind)),
+    });
+    let speed = speed.unwrap_or(Speed::Unknown);
     run.mounts.devices.borrow_mut().insert(dev, speed);
     speed
 }
@@ -184,21 +190,25 @@ fn is_prompt_type(kind: &str) -> bool {
     Speed::of(kind) != Speed::Unknown
 }
 
-/// Device and type of a line of mountinfo, proc(5).
-fn parse(line: &str) -> Option<(&str, &str)> {
+/// Mount number, device and type of a line of mountinfo, proc(5).
+fn parse(line: &str) -> Option<(u64, &str, &str)> {
     let (mount, file_system) = line.split_once(" - ")?;
-    Some((mount.split(' ').nth(2)?, file_system.split(' ').next()?))
+    let mut words = mount.split(' ');
+    Some((words.next()?.parse().ok()?, words.nth(1)?, file_system.split(' ').next()?))
 }
 
-/// The type of the file system on a device.
-fn kind_of(mounts: &str, dev: u64) -> Option<&str> {
+/// The type of the file system of a mount, by its number, or else by the device. Files of btrfs are on their subvolumes'
+/// devices, which mountinfo does not name; a mount may be in no list that the task can see.
+fn kind_of(mounts: &str, number: Option<u64>, dev: u64) -> Option<&str> {
     let wanted = format!("{}:{}", libc::major(dev), libc::minor(dev));
-    mounts.lines().filter_map(parse).find(|(device, _)| *device == wanted).map(|(_, kind)| kind)
+    let mut all = mounts.lines().filter_map(parse);
+    let by_number = all.clone().find(|(one, ..)| Some(*one) == number);
+    by_number.or_else(|| all.find(|(_, device, _)| *device == wanted)).map(|(_, _, kind)| kind)
 }
 
 /// Whether any of these mounts may let whoever walks there wait.
 fn has_slow(mounts: &str) -> bool {
-    mounts.lines().any(|line| parse(line).is_none_or(|(_, kind)| !is_prompt_type(kind)))
+    mounts.lines().any(|line| parse(line).is_none_or(|(_, _, kind)| !is_prompt_type(kind)))
 }
 
 #[cfg(test)]
@@ -206,16 +216,18 @@ mod tests {
     use super::*;
 
     const EXT4: &str = "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext4 /dev/root rw,errors=continue";
-    const FUSE: &str = "36 35 0:41 / /x rw - fuse.sshfs ext4 rw";
+    const FUSE: &str = "37 35 0:41 / /x rw - fuse.sshfs ext4 rw";
     const PROC: &str = "22 26 0:21 / /proc rw shared:5 - proc proc rw";
 
     #[test]
-    fn types_are_told_by_device() {
-        let mounts = format!("{EXT4}\n{FUSE}\n");
-        assert_eq!(kind_of(&mounts, libc::makedev(98, 0)), Some("ext4"));
-        assert_eq!(kind_of(&mounts, libc::makedev(0, 41)), Some("fuse.sshfs"));
-        assert_eq!(kind_of(&mounts, libc::makedev(98, 1)), None);
-        assert_eq!(kind_of("", libc::makedev(98, 1)), None);
+    fn types_are_told_by_mount_or_by_device() {
+        let mounts = format!("{EXT4}\n{FUSE}\n{PROC}\n");
+        assert_eq!(kind_of(&mounts, None, libc::makedev(98, 0)), Some("ext4"));
+        assert_eq!(kind_of(&mounts, None, libc::makedev(0, 41)), Some("fuse.sshfs"));
+        assert_eq!(kind_of(&mounts, None, libc::makedev(98, 1)), None);
+        assert_eq!(kind_of(&mounts, Some(22), libc::makedev(98, 1)), Some("proc"));
+        assert_eq!(kind_of(&mounts, Some(23), libc::makedev(98, 0)), Some("ext4"));
+        assert_eq!(kind_of("", None, libc::makedev(98, 1)), None);
     }
 
     #[test]

@@ -66,5 +66,5 @@ fn walk(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Option
 /// What the file system says of a file without asking anybody, and what kind of file system that is.
 fn look(run: &Run, tid: i32, file: &OwnedFd, mask: u32) -> Option<([u8; STATX_SIZE], Speed)> {
     let bytes = fd::statx_bytes(file.as_fd(), libc::AT_STATX_DONT_SYNC, mask).ok()?;
-    Some((bytes, speed_of(run, tid, STATX.decode(&bytes).dev)))
+    Some((bytes, speed_of(run, tid, file, STATX.decode(&bytes).dev)))
 }
