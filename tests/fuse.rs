@@ -78,6 +78,8 @@ impl Place {
     /// What it prints where real root has mounted, and serves or lets the guest serve (`how`).
     fn with_mount(&self, how: &str, inside: &str, what: &str) -> String {
         let mut command = Command::new("timeout");
+        // The guest becomes the user before it starts remainroot.
+        command.env("XDG_STATE_HOME", self.lab.path().join("state"));
         command.args(["--kill-after=5", "60"]).arg(&self.guest).arg(how).arg(NOBODY_WE_KNOW.to_string());
         command.arg(self.mount_point()).arg(self.lab.remainroot()).arg("--");
         command.arg(&self.guest).arg(inside).arg(self.mount_point()).arg(what);

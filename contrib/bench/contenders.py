@@ -39,7 +39,7 @@ def on_host(contender, remainroot, command):
     """The command line that runs `command` as root of the machine's own file system."""
     return as_user(contender) + {
         NATIVE: [],
-        REMAINROOT: [remainroot, "--"],
+        REMAINROOT: [remainroot, "--store", "memory", "--"],
         PLAIN: ["unshare", "--user", "--map-root-user", "--mount"],
         FAKEROOT: ["fakeroot", "--"],
         PROOT: ["proot", "-0"],
@@ -52,7 +52,7 @@ def in_tree(contender, remainroot, tree, command):
     unshared = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", ENTER, tree]
     return as_user(contender) + {
         NATIVE: ["unshare", "--mount", "sh", "-c", ENTER, tree],
-        REMAINROOT: [remainroot, "--rootfs", tree, "--"],
+        REMAINROOT: [remainroot, "--store", "memory", "--rootfs", tree, "--"],
         PLAIN: unshared,
         FAKEROOT: unshared + ["fakeroot", "--"],
         PROOT: ["proot", "-0", "-r", tree, "-b", "/proc", "-b", "/dev", "-b", "/sys", "-w", "/"],

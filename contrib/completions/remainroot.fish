@@ -35,7 +35,7 @@ keep\t'Stay in the present one'
 none\t'Use none at all, as fakeroot does: for hosts that forbid them'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l engine -d 'What stops the guest to answer its system calls' -r -f -a "auto\t'The best that there is'
 ptrace\t'ptrace(2)'"
-complete -c remainroot -n "__fish_remainroot_needs_command" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto, which is $REMAINROOT_STORE or else the user\'s own (~/.local/state/remainroot)' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'None: neither written nor read'"
@@ -56,7 +56,7 @@ keep\t'Stay in the present one'
 none\t'Use none at all, as fakeroot does: for hosts that forbid them'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l engine -d 'What stops the guest to answer its system calls' -r -f -a "auto\t'The best that there is'
 ptrace\t'ptrace(2)'"
-complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto, which is $REMAINROOT_STORE or else the user\'s own (~/.local/state/remainroot)' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'None: neither written nor read'"

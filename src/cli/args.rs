@@ -111,9 +111,11 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t = EngineArg::Auto)]
     pub engine: EngineArg,
 
-    /// Where the owners of files are kept: memory (until CMD ends), a directory, or auto, which is $REMAINROOT_STORE or
-    /// else the user's own (~/.local/state/remainroot).
-    #[arg(long, value_name = "auto|memory|PATH", default_value = "memory", value_hint = ValueHint::DirPath)]
+    /// Where the owners of files are kept: memory (until CMD ends), a directory, or auto.
+    ///
+    /// auto is $REMAINROOT_STORE, or else the user's own directory, ~/.local/state/remainroot ($XDG_STATE_HOME). Where
+    /// there can be none, a line says so, and links, devices and the like are remembered until CMD ends.
+    #[arg(long, value_name = "auto|memory|PATH", default_value = "auto", value_hint = ValueHint::DirPath)]
     pub store: OsString,
 
     /// The attribute in which files and directories carry their owners themselves, unless --store is memory.

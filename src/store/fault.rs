@@ -89,6 +89,27 @@ impl Fault {
         matches!(self.kind, Kind::Damaged(_))
     }
 
+    /// Whether it is about an index that is there, with records in it perhaps.
+    pub const fn is_of_contents(&self) -> bool {
+        matches!(self.kind, Kind::Foreign | Kind::Newer(_) | Kind::Damaged(_) | Kind::Busy)
+    }
+
+    /// Path and reason, without advice.
+    pub fn briefly(&self) -> String {
+        let why = match &self.kind {
+            Kind::Full => "no room is left",
+            Kind::ReadOnly => "read-only file system",
+            Kind::Denied(why) | Kind::Other(why) | Kind::Damaged(why) => why,
+            Kind::Unsuited(what) => {
+                return format!("{}: an index cannot be shared on {what}", self.path.display());
+            }
+            Kind::Foreign => "no index of owners",
+            Kind::Newer(_) => "written by a newer remainroot",
+            Kind::Busy => "locked by another process",
+        };
+        format!("{}: {why}", self.path.display())
+    }
+
     /// What the guest gets to see of it.
     pub fn errno(&self) -> Errno {
         match self.kind {

@@ -57,21 +57,21 @@ struct Known {
 impl Default for Kept {
     /// A store for the length of a run.
     fn default() -> Kept {
-        Kept::new(None, None, 0)
+        Kept::new(None, None, Systems::new(), 0)
     }
 }
 
 impl Kept {
     /// A store with an index, if there is one, and attributes, if they are wanted. `own` is the native uid of one's own
     /// files.
-    pub fn new(index: Option<Index>, mirror: Option<Format>, own: u32) -> Kept {
+    pub fn new(index: Option<Index>, mirror: Option<Format>, systems: Systems, own: u32) -> Kept {
         Kept {
             cache: Cache::new(own, if index.is_some() { REMEMBERED } else { usize::MAX }),
             dying: RefCell::default(),
             index,
             known: Cell::default(),
             devices: RefCell::default(),
-            systems: Systems::new(),
+            systems,
             mirror,
             told: Cell::default(),
             malformed: RefCell::default(),

@@ -23,7 +23,7 @@ fn memory() -> Kept {
 /// A store with an index in `dir`, and attributes.
 fn lasting(dir: &TempDir) -> Kept {
     let index = Index::open(dir.path(), Mode::Write).unwrap();
-    timed(Kept::new(Some(index), Some(Format::RootlessContainers), 0))
+    timed(Kept::new(Some(index), Some(Format::RootlessContainers), Systems::new(), 0))
 }
 
 fn home() -> TempDir {
@@ -361,7 +361,7 @@ fn a_mere_owner_may_be_written_late_but_never_over_more() {
     let open = || {
         let index = Index::open(dir.path(), Mode::Write).unwrap();
         index.keep().unwrap();
-        timed(Kept::new(Some(index), Some(Format::RootlessContainers), 0))
+        timed(Kept::new(Some(index), Some(Format::RootlessContainers), Systems::new(), 0))
     };
     let (file, plain) = (File::new(), inode(5, Some(10), 10));
     let (store, other) = (open(), open());

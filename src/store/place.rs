@@ -5,13 +5,17 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
 
 use super::fault::{Fault, Kind};
 use super::index::{Index, Mode};
 use super::kept::Kept;
 use super::mirror::Format;
 use super::row::Row;
+use super::system::Systems;
 use crate::sys::fd;
 
 /// The variable that names the directory, where the command line does not.
@@ -32,54 +36,72 @@ pub enum Choice {
 pub struct Opened {
     index: Option<Index>,
     mirror: Option<Format>,
+    systems: Systems,
     /// What the user should know.
     pub notice: Option<String>,
 }
 
 impl Opened {
+    fn new(index: Option<Index>, mirror: Option<Format>, notice: Option<String>) -> Opened {
+        Opened { index, mirror, systems: Systems::new(), notice }
+    }
+
     /// The store, for a run whose own files are natively `own`'s.
     pub fn into_store(self, own: u32) -> Kept {
-        Kept::new(self.index, self.mirror, own)
+        Kept::new(self.index, self.mirror, self.systems, own)
     }
 }
 
 /// Opens what was chosen; `mirror` says how files shall carry their owners.
 ///
 /// # Errors
-/// What is wrong with a directory that was named, or with an index that is there. Where there can just be none, by
-/// default, there is none, and a notice.
+/// What is wrong with a directory that was named, or, by default, with an index that is there: damaged, foreign, newer or
+/// locked. Where there can just be none (no home, no permission, read-only, full, a network file system), there is none
+/// by default, and a notice.
 pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
     let auto = *choice == Choice::Auto;
     let dir = match choice {
-        Choice::Memory => return Ok(Opened { index: None, mirror: None, notice: None }),
+        Choice::Memory => return Ok(Opened::new(None, None, None)),
         Choice::Directory(dir) => Some(dir.clone()),
         Choice::Auto => directory(|name| env::var_os(name)),
     };
     let without = |why: &str| {
+        let what = match mirror {
+            Some(_) => "owners of what cannot carry them itself (links, devices, …)",
+            None => "owners",
+        };
         let notice = format!(
-            "owners of what cannot carry them itself (links, devices, …) will be forgotten: {why}\n\
-             name a directory to keep them in with --store or {VARIABLE}, or say --store memory"
+            "{what} will be forgotten after this run: {why} (name a directory with --store or {VARIABLE}, or say \
+             --store memory)"
         );
-        Ok(Opened { index: None, mirror, notice: Some(notice) })
+        Ok(Opened::new(None, mirror, Some(notice)))
     };
-    let Some(dir) = dir else { return without("there is no home directory") };
+    let dir = match dir {
+        Some(dir) if auto => strangers_home(&dir, |name| env::var_os(name)).map_or(Ok(dir), Err),
+        Some(dir) => Ok(dir),
+        None => Err("there is no home directory".to_owned()),
+    };
+    let dir = match dir {
+        Ok(dir) => dir,
+        Err(why) => return without(&why),
+    };
     let opened = Index::open(&dir, Mode::Write).and_then(|index| index.keep().map(|()| index));
     match opened {
-        Ok(index) => Ok(Opened { index: Some(index), mirror, notice: None }),
-        Err(Fault { path, kind: Kind::Denied(why) }) if auto => {
-            without(&format!("{}: {why}", path.display()))
-        }
-        Err(Fault { path, kind: Kind::ReadOnly }) if auto => {
-            without(&format!("{}: read-only file system", path.display()))
-        }
-        Err(Fault { path, kind: Kind::Full }) if auto => {
-            without(&format!("{}: no room is left", path.display()))
-        }
-        Err(Fault { path, kind: Kind::Unsuited(what) }) if auto => {
-            without(&format!("{}: an index cannot be shared on {what}", path.display()))
-        }
-        Err(fault) => Err(fault),
+        Ok(index) => Ok(Opened::new(Some(index), mirror, None)),
+        // Where there may be records, a run that does not see them would take every file for root's.
+        Err(fault) if !auto || fault.is_of_contents() => Err(fault),
+        Err(fault) => without(&fault.briefly()),
     }
+}
+
+/// Whether root is about to leave something in the home of a user that is not root (`sudo` with HOME kept), who could
+/// not use it later. Says so.
+fn strangers_home(dir: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Option<String> {
+    let home = PathBuf::from(variable("HOME")?);
+    let owner = fs::metadata(&home).ok()?.uid();
+    let is_named = variable(VARIABLE).is_some_and(|named| !named.is_empty());
+    (!is_named && Uid::effective().is_root() && owner != 0 && dir.starts_with(&home))
+        .then(|| format!("{} is the home of uid {owner}", home.display()))
 }
 
 /// Opens what was chosen, to look at owners: nothing is made.
@@ -91,7 +113,7 @@ pub fn open_existing(choice: &Choice, mirror: Option<Format>) -> Result<Opened, 
         (Choice::Directory(dir), None) => {
             Err(Fault::new(dir, Kind::Denied("there is no index in it".to_owned())))
         }
-        (_, None) => Ok(Opened { index: None, mirror, notice: None }),
+        (_, None) => Ok(Opened::new(None, mirror, None)),
         (choice, Some(_)) => open(choice, mirror),
     }
 }

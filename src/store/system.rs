@@ -1,10 +1,14 @@
 //! What stands for a file system, in this run and the next.
 
 use std::cell::RefCell;
+use std::ffi::CString;
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use ahash::AHashMap;
 use remainroot_shims::owner::Attributes;
+
+use crate::sys::fd;
 
 /// A file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,29 +24,41 @@ pub struct Systems {
     known: RefCell<AHashMap<u64, System>>,
     /// A number that this start of the machine has alone.
     boot: u64,
+    /// sysfs's directory of backing devices, of which FUSE and network file systems have one for each mount.
+    mounts: Option<OwnedFd>,
 }
 
 impl Systems {
-    /// None are known yet.
+    /// None are known yet. To be called where /sys and /proc are the machine's own.
     pub fn new() -> Systems {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
         // Without an id, the process stands for it: what it records then does not outlast it.
         let boot = u64::from_str_radix(&digits, 16).unwrap_or_else(|_| std::process::id().into());
-        Systems { known: RefCell::default(), boot }
+        let mounts = fd::open_path(libc::AT_FDCWD, c"/sys/class/bdi", libc::O_DIRECTORY).ok();
+        Systems { known: RefCell::default(), boot, mounts }
     }
 
-    /// The file system of a file on device `dev`. Where nothing else stands for it, its device number does until the
-    /// machine is started anew, when that may be another's.
+    /// The file system of a file on device `dev`. Where nothing else stands for it (FUSE), its device number does until
+    /// the machine is started anew, when that may be another's; with what sysfs tells successive mounts apart by, for
+    /// such a number is given again when it is free.
     pub fn of(&self, file: &dyn Attributes, dev: u64) -> System {
         if let Some(known) = self.known(dev) {
             return known;
         }
         let found = file.file_system().ok();
-        let key = found.and_then(|found| found.fsid).unwrap_or_else(|| mix(dev, self.boot));
+        let key = found.and_then(|found| found.fsid).unwrap_or_else(|| mix(dev, self.boot) ^ self.mount(dev));
         let system = System { key, overlay: found.is_some_and(|found| found.overlay) };
         self.known.borrow_mut().insert(dev, system);
         system
+    }
+
+    /// The inode number that sysfs has given the mount of a device, and gives no other; 0 where there is none.
+    fn mount(&self, dev: u64) -> u64 {
+        let Some(mounts) = &self.mounts else { return 0 };
+        let name = CString::new(format!("{}:{}", libc::major(dev), libc::minor(dev))).unwrap_or_default();
+        let flags = libc::AT_SYMLINK_NOFOLLOW;
+        fd::statx(mounts.as_raw_fd(), &name, flags, libc::STATX_INO).map_or(0, |found| found.stx_ino)
     }
 
     /// What was found for a device before.

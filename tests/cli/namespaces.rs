@@ -103,7 +103,7 @@ fn real_root_is_told() {
     let lab = Lab::new();
     for (mode, told) in [("auto", true), ("new", true), ("keep", false), ("none", false)] {
         let (out, err, status) =
-            finish(Command::new(lab.remainroot()).args(["--userns", mode, "--", "id", "-u"]));
+            finish(lab.natively(lab.remainroot()).args(["--userns", mode, "--", "id", "-u"]));
         assert_eq!((out.as_str(), status), ("0\n", Some(0)), "{mode}: {err}");
         assert_eq!(err.lines().count(), usize::from(told), "{mode}: {err}");
     }

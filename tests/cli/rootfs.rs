@@ -122,7 +122,7 @@ fn variables_fit_the_root() {
         .env("LANG", "C")
         .env("TMPDIR", "/scratch");
     command
-        .arg("--rootfs")
+        .args(["--store", "memory", "--rootfs"])
         .arg(root)
         .args(["--bind", "/usr", "--user", "alice", "--env", "X=1", "--", "env"]);
     let (out, err, _) = finish(&mut command);

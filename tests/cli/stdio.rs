@@ -118,10 +118,13 @@ fn the_working_directory_and_environment_are_kept() {
     let home = lab.home("here");
     let mut command: Command = lab.command();
     command.current_dir(&home).env_clear().env("A", "b").env("PATH", "/usr/bin:/bin").env("HOME", "/home/me");
-    assert_eq!(finish(command.args(["--", "/bin/pwd"])).0, format!("{}\n", home.display()));
+    assert_eq!(
+        finish(command.args(["--store", "memory", "--", "/bin/pwd"])).0,
+        format!("{}\n", home.display())
+    );
     let mut command: Command = lab.command();
     command.env_clear().env("A", "b").env("PATH", "/usr/bin:/bin").env("HOME", "/home/me");
-    let (out, ..) = finish(command.args(["--env", "C=d", "--env", "A=e", "--", "env"]));
+    let (out, ..) = finish(command.args(["--store", "memory", "--env", "C=d", "--env", "A=e", "--", "env"]));
     // Root finds its own programs, behind all others.
     assert_eq!(out, "A=e\nHOME=/home/me\nPATH=/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin\nC=d\n");
 }

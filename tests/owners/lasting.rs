@@ -98,7 +98,8 @@ fn from_an_archive_and_from_an_mtree() {
     }
     let lab = Lab::new();
     sh(lab.path(), &format!("{MAKE}; tar -czf t.tar.gz --xattrs -C tree .; chmod 644 t.tar.gz"));
-    run(Command::new(env!("CARGO_BIN_EXE_remainroot"))
+    run(lab
+        .natively(lab.remainroot())
         .current_dir(lab.path())
         .args(["owners", "export", "--format", "mtree", "-o", "t.mtree", "tree"]));
     sh(lab.path(), "chmod 644 t.mtree");

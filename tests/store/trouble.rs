@@ -70,6 +70,6 @@ fn the_default_place_is_the_users_own() {
         let output = auto().env("HOME", nowhere).args(script).output().expect("it starts");
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(String::from_utf8_lossy(&output.stdout), "5:6\n", "{err}");
-        assert!(err.contains("will be forgotten: /") && err.lines().count() == 2, "{err}");
+        assert!(err.contains("will be forgotten after this run: /") && err.lines().count() == 1, "{err}");
     }
 }

@@ -38,6 +38,7 @@ impl Lab {
             .tempdir_in("/tmp")
             .expect("a temporary directory");
         let lab = Lab { dir };
+        lab.home("state");
         lab.copy(env!("CARGO_BIN_EXE_remainroot"), "remainroot");
         lab
     }
@@ -85,10 +86,19 @@ impl Lab {
         out
     }
 
-    /// `program`, to be run by the unprivileged user: by an uid without a name, without groups, in an empty home.
+    /// `program`, to be run by real root (or whoever runs the tests), with a store that goes with the lab.
+    pub fn natively(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env("XDG_STATE_HOME", self.path().join("state-of-root")).env_remove("REMAINROOT_STORE");
+        command
+    }
+
+    /// `program`, to be run by the unprivileged user: by an uid without a name, without groups, with a store that goes
+    /// with the lab.
     pub fn unprivileged(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.path()).stdin(Stdio::null());
+        command.env("XDG_STATE_HOME", self.path().join("state")).env_remove("REMAINROOT_STORE");
         if is_root() {
             command.uid(NOBODY_WE_KNOW).gid(NOBODY_WE_KNOW);
         }
