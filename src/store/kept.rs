@@ -118,7 +118,7 @@ impl Kept {
         fault.errno()
     }
 
-    /// The row of exactly this inode. Rows of earlier ones are removed.
+    /// The row of exactly this inode. Rows of earlier ones are removed, unless they may be of another file system.
     fn row(&self, file: &dyn Attributes, inode: &Inode) -> Option<Row> {
         let index = self.index.as_ref()?;
         if self.known().empty {
@@ -142,7 +142,7 @@ impl Kept {
                 });
             if is_of {
                 found = Some(row);
-            } else if !row.overlay && !system.overlay && inode.btime.is_some() {
+            } else if !row.overlay && !system.overlay && !system.by_number && inode.btime.is_some() {
                 self.remove_row(&system, inode, row.btime);
             }
         }

@@ -334,6 +334,18 @@ fn the_unlinked_leave_the_index() {
 }
 
 #[test]
+fn a_look_at_the_disk_that_has_the_number_now_takes_nothing_from_the_other() {
+    let dir = home();
+    let file = File::new();
+    // As XFS has it: the identity is the number of the device.
+    file.on.set(remainroot_shims::owner::FileSystem { fsid: Some(1), overlay: false, full: false });
+    lasting(&dir).put(&file, &link(5), owned(33)).unwrap();
+    let others = Inode { btime: Some(Time { sec: 20, nsec: 0 }), ..link(5) };
+    assert_eq!(lasting(&dir).get(&file, &others), None);
+    assert_eq!(lasting(&dir).get(&file, &link(5)), Some(owned(33)));
+}
+
+#[test]
 fn overlays_share_numbers() {
     let dir = home();
     let (store, file) = (lasting(&dir), File::new());

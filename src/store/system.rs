@@ -17,6 +17,8 @@ pub struct System {
     pub key: u64,
     /// Whether it is an overlay.
     pub overlay: bool,
+    /// Whether the key is the number of its device (XFS, F2FS, FAT, …): the next time that may be another's.
+    pub by_number: bool,
 }
 
 /// The file systems of a run by their device numbers. Each is asked once.
@@ -46,9 +48,17 @@ impl Systems {
         if let Some(known) = self.known(dev) {
             return known;
         }
-        let found = file.file_system().ok();
-        let key = found.and_then(|found| found.fsid).unwrap_or_else(|| mix(dev, self.boot) ^ self.mount(dev));
-        let system = System { key, overlay: found.is_some_and(|found| found.overlay) };
+        let found = file.file_system();
+        let fsid = found.as_ref().ok().and_then(|found| found.fsid);
+        let system = System {
+            key: fsid.unwrap_or_else(|| mix(dev, self.boot) ^ self.mount(dev)),
+            overlay: found.as_ref().is_ok_and(|found| found.overlay),
+            by_number: fsid == Some(dev),
+        };
+        if found.is_err() {
+            // It may say more the next time.
+            return system;
+        }
         self.known.borrow_mut().insert(dev, system);
         system
     }
@@ -86,12 +96,14 @@ mod tests {
     fn an_id_stands_for_a_file_system_and_else_its_device_in_this_boot() {
         let (file, systems) = (File::new(), Systems::new());
         file.on.set(FileSystem { fsid: Some(9), overlay: true, full: false });
-        assert_eq!(systems.of(&file, 1), System { key: 9, overlay: true });
+        assert_eq!(systems.of(&file, 1), System { key: 9, overlay: true, by_number: false });
         file.on.set(FileSystem { fsid: None, overlay: false, full: false });
         assert_eq!(systems.of(&file, 1).key, 9);
         let (two, three) = (systems.of(&file, 2).key, systems.of(&file, 3).key);
         assert_ne!(two, three);
         assert_eq!(Systems::new().of(&file, 2).key, two);
+        file.on.set(FileSystem { fsid: Some(0x700), overlay: false, full: false });
+        assert!(systems.of(&file, 0x700).by_number && !systems.of(&file, 0x701).by_number);
         assert_eq!((systems.known(2).map(|system| system.key), systems.known(4)), (Some(two), None));
     }
 }
