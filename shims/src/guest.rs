@@ -118,7 +118,7 @@ pub trait Node: Attributes {
 
     /// Mounts the machine's own device `name` (as in /dev) over this file, in the guest's mount namespace.
     /// From then on, looking that name up finds this file all the same. EPERM where the guest's namespace does not allow
-    /// mounts.
+    /// mounts; EBUSY for a file that was found beneath such a mount, or by no path.
     fn cover_with_device(&self, name: &CStr) -> Result<(), Errno>;
 
     /// Takes away again the mount that [`Node::cover_with_device`] put here. EINVAL if this file was not found beneath

@@ -74,6 +74,27 @@ fn the_next_run_sees_it() {
 }
 
 #[test]
+fn a_device_of_an_earlier_run_opens_as_one() {
+    let home = Home::new();
+    home.run(
+        "mkdir -p r/dev; for d in d r/dev; do mkdir -p $d; mknod $d/null c 1 3; mknod $d/zero c 1 5; done",
+    );
+    // Made by open, after a look, listed before, and removed again.
+    assert_eq!(home.run("echo text >d/null; cat d/null"), "");
+    assert_eq!(home.run("test -c d/null; echo text 1<>d/null; cat d/null"), "");
+    assert_eq!(home.run("ls d >/dev/null; test -c d/zero; head -c 3 d/zero | od -An -tx1"), " 00 00 00\n");
+    assert_eq!(
+        home.run("stat -c %F d/null; mv d/null d/old; echo text >d/old; rm d/old; ls d"),
+        "character special file\nzero\n"
+    );
+    assert_eq!(home.natively("stat -c %s r/dev/null r/dev/zero d/zero"), "0\n0\n0\n");
+    // In a root of its own there is no look before.
+    home.natively("cd r; mkdir usr; for n in bin sbin lib lib64; do ln -s usr/$n $n; done");
+    home.run("mount --rbind /usr r/usr && chroot r /bin/sh -c 'echo text 1<>/dev/null; cat /dev/null'");
+    assert_eq!(home.natively("stat -c %s r/dev/null"), "0\n");
+}
+
+#[test]
 fn a_reused_inode_is_nobodys() {
     let home = Home::new();
     home.run("for i in 1 2 3 4 5 6 7 8; do ln -s x l$i; chown -h 5:6 l$i; touch f$i; chown 5:6 f$i; done");

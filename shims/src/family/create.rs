@@ -13,6 +13,7 @@ use linux_raw_sys::general::{
 
 use super::acl;
 use super::file::{Seen, Target};
+use super::mknod;
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
 use crate::guest::{Answer, Dir, Guest, Host, Place, Trailing, host};
@@ -153,6 +154,7 @@ async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Ans
 fn judge_device(guest: &dyn Guest, target: &Target) -> Option<Result<(), Errno>> {
     let seen = Seen::find(guest, target).ok()?;
     seen.record.as_ref()?.device?;
+    mknod::cover(&seen);
     // A link's own directory has no say about the file that it leads to.
     let dir = match target {
         Target::Path { dir, path, .. } => {

@@ -58,7 +58,8 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
     Answer::Native
 }
 
-/// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed.
+/// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed, and unless it was found
+/// by a descriptor. One that an earlier run has made is covered when it is first met in this one.
 pub(super) fn cover(placeholder: &Seen) {
     let device = placeholder.record.as_ref().and_then(|record| record.device);
     if let Some(name) = device.and_then(harmless_device) {

@@ -14,6 +14,7 @@ use linux_raw_sys::general::{
 };
 
 use super::file::{Seen, Target};
+use super::mknod;
 use crate::abi::{
     Call, Errno, FromStatx, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields,
     StatLayout, stat_from_statx,
@@ -207,11 +208,21 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
     let cover = may_be_cover(guest, &native);
     let known = if cover || !layout.tells_identity() { Err(true) } else { guest.store().suspect(id, time) };
     let (file, attr) = match known {
-        Ok(record) => (id, Attr::of(&inode(&native, id, time), Some(&record), &guest.world())),
+        Ok(record) => {
+            if record.device.and_then(harmless_device).is_some()
+                && let Some(seen) = look(guest, call, which)
+            {
+                mknod::cover(&seen);
+            }
+            (id, Attr::of(&inode(&native, id, time), Some(&record), &guest.world()))
+        }
         Err(false) => (id, Attr::of(&inode(&native, id, time), None, &guest.world())),
         Err(true) => match look(guest, call, which) {
             Some(seen) if cover => (seen.inode.id, seen.attr()),
-            Some(seen) if !layout.tells_identity() || seen.inode.id == id => (id, seen.attr()),
+            Some(seen) if !layout.tells_identity() || seen.inode.id == id => {
+                mknod::cover(&seen);
+                (id, seen.attr())
+            }
             _ => return Patched::Replaced,
         },
     };

@@ -1,5 +1,7 @@
 //! What a file looks like to the guest: the native inode with its record laid over it.
 
+use std::ffi::CStr;
+
 use linux_raw_sys::general::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID};
 
 use super::{Device, Inode, Record, World};
@@ -85,19 +87,25 @@ impl World {
     }
 }
 
-/// The name in /dev of the machine's own device that a placeholder may open as: those that are the same for
-/// everyone and hold nothing.
-pub fn harmless_device(device: Device) -> Option<&'static std::ffi::CStr> {
+/// Devices that are the same for everyone and hold nothing: their names in /dev, and their numbers.
+const HARMLESS: [(&CStr, u32, u32); 6] = [
+    (c"null", 1, 3),
+    (c"zero", 1, 5),
+    (c"full", 1, 7),
+    (c"random", 1, 8),
+    (c"urandom", 1, 9),
+    (c"tty", 5, 0),
+];
+
+/// The name in /dev of the machine's own device that a placeholder may open as.
+pub fn harmless_device(device: Device) -> Option<&'static CStr> {
     let Device::Char(dev) = device else { return None };
-    match (major(dev), minor(dev)) {
-        (1, 3) => Some(c"null"),
-        (1, 5) => Some(c"zero"),
-        (1, 7) => Some(c"full"),
-        (1, 8) => Some(c"random"),
-        (1, 9) => Some(c"urandom"),
-        (5, 0) => Some(c"tty"),
-        _ => None,
-    }
+    HARMLESS.iter().find(|(_, of, number)| (*of, *number) == (major(dev), minor(dev))).map(|(name, ..)| *name)
+}
+
+/// The names of all such devices.
+pub fn harmless_names() -> impl Iterator<Item = &'static CStr> {
+    HARMLESS.iter().map(|(name, ..)| *name)
 }
 
 #[cfg(test)]

@@ -11,6 +11,6 @@ pub mod tests_support;
 mod xattr;
 
 pub use acl::{ACL_ACCESS, ACL_DEFAULT, Acl};
-pub use attr::{Attr, CAPABILITY, PERMISSIONS, harmless_device};
+pub use attr::{Attr, CAPABILITY, PERMISSIONS, harmless_device, harmless_names};
 pub use store::{Attributes, Device, FileId, FileSystem, Inode, Record, Store, Time, World};
 pub use xattr::{XattrKind, may_set_capability, shown_capability};

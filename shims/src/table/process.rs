@@ -29,8 +29,8 @@ pub const ROWS: &[Row] = &[
         x86_64: At(seccomp::seccomp), i386: At(seccomp::seccomp), cases: SECCOMP),
 
     // What a path means, and CPUs: src/family/view.rs, sched.rs
-    row!(chroot, Partial(DROPPED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
-    row!(pivot_root, Partial(DROPPED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
+    row!(chroot, Partial(DROPPED), x86_64: At(view::new_root), i386: At(view::new_root)),
+    row!(pivot_root, Partial(DROPPED), x86_64: At(view::new_root), i386: At(view::new_root)),
     row!(unshare, Partial(NESTED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
     row!(setns, Partial(NESTED), x86_64: At(view::changes_root), i386: At(view::changes_root)),
     row!(sched_getaffinity, Full, x86_64: At(sched::affinity), i386: At(sched::affinity)),

@@ -34,6 +34,8 @@ struct Held {
     /// Whose mounts it was found among.
     tid: i32,
     fd: Arc<OwnedFd>,
+    /// Whether it was found by a path, and so is what the path leads to, with whatever covers it.
+    by_path: bool,
     /// The root of one of our covers, if the file was found beneath it.
     cover: Option<OwnedFd>,
     /// Whether its file system answers at once, once that is known.
@@ -45,7 +47,7 @@ struct Held {
 /// See [`Guest::find`].
 pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
     let tid = Guest::tid(tracee);
-    let held = match *place {
+    let mut held = match *place {
         Place::Fd(fd) => hold_descriptor(run, tracee, fd, false),
         Place::OpenFd(fd) => hold_descriptor(run, tracee, fd, true),
         Place::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new).and_then(|fd| hold(run, tid, fd)),
@@ -61,6 +63,7 @@ pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<
             open(run, tracee, dir, path, flags).and_then(|fd| hold(run, tid, fd))
         }
     }?;
+    held.by_path = matches!(place, Place::Path { .. });
     if let Place::Exe = place {
         // Its pages come from there.
         tracee.set_slow_memory(!held.is_prompt());
@@ -76,7 +79,8 @@ fn hold(run: &Rc<Run>, tid: i32, fd: OwnedFd) -> Result<Held, Errno> {
         None => (Arc::new(fd), None),
         Some(placeholder) => (placeholder.clone(), Some(fd)),
     };
-    Ok(Held { run: run.clone(), tid, fd, cover, prompt: OnceCell::new(), glance: Cell::new(None) })
+    let (prompt, glance) = (OnceCell::new(), Cell::new(None));
+    Ok(Held { run: run.clone(), tid, fd, by_path: false, cover, prompt, glance })
 }
 
 pub(super) fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
@@ -267,6 +271,9 @@ impl Node for Held {
     }
 
     fn cover_with_device(&self, name: &CStr) -> Result<(), Errno> {
+        if self.cover.is_some() || !self.by_path {
+            return Err(Errno::EBUSY);
+        }
         let mut device = b"/dev/".to_vec();
         device.extend_from_slice(name.to_bytes());
         let device = CString::new(device).map_err(|_| Errno::EINVAL)?;
