@@ -16,12 +16,13 @@ use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use remainroot_shims::owner::Time;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use super::changes::Changes;
 use super::fault::{Fault, Kind};
 use super::keeper::Keeper;
 use super::row::{Row, Traits, decode, encode, pack};
@@ -71,7 +72,7 @@ pub struct Stats {
 pub struct Index {
     path: PathBuf,
     db: Connection,
-    changes: Option<Counter>,
+    changes: Option<Arc<Changes>>,
     /// The count of transactions that this process knows of.
     known: Cell<u64>,
     keeper: RefCell<Option<Keeper>>,
@@ -115,13 +116,14 @@ impl Index {
         }
         whole(&db, &path)?;
         let changes = (mode == Mode::Write).then(|| counter(dir)).transpose()?;
-        let known = changes.as_ref().map_or(0, |changes| changes.value().load(Ordering::Acquire));
+        let changes = changes.map(|counter| Arc::new(Changes::new(counter)));
+        let known = changes.as_ref().map_or(0, |changes| changes.all());
         Ok(Index { path, db, changes, known: Cell::new(known), keeper: RefCell::default() })
     }
 
     /// Lets a thread of its own sync it from now on, and not those who change it.
     pub fn keep(&self) -> Result<(), Fault> {
-        let keeper = Keeper::new(&self.path)?;
+        let keeper = Keeper::new(&self.path, self.changes.clone())?;
         self.batch("PRAGMA wal_autocheckpoint = 0")?;
         *self.keeper.borrow_mut() = Some(keeper);
         Ok(())
@@ -151,7 +153,7 @@ impl Index {
             found.push(read().map_err(|error| self.fault(&error))?.ok_or_else(|| self.senseless())?);
         }
         if let Some(keeper) = &*self.keeper.borrow() {
-            for row in keeper.late().hold().of(fs, ino) {
+            for row in keeper.late().hold().of(fs, ino, self.changes.as_deref()) {
                 // As when it is written: not over what says more.
                 match found.iter_mut().find(|written| written.btime == row.btime) {
                     Some(written) if !written.is_mere_owner() => {}
@@ -210,11 +212,12 @@ impl Index {
             return self.put(&row);
         };
         if keeper.add(row) {
-            keeper.late().hold().flush(&self.db).map_err(|error| self.fault(&error))?;
+            let changes = self.changes.as_deref();
+            keeper.late().hold().flush(&self.db, changes).map_err(|error| self.fault(&error))?;
         }
-        if let Some(changes) = &self.changes {
-            count_change(changes, &self.known);
-        }
+        let held = keeper.late().hold();
+        self.count_change();
+        drop(held);
         Ok(())
     }
 
@@ -304,17 +307,25 @@ impl Index {
     /// Whether another process has changed it since this was last asked. Reads memory alone.
     pub fn was_changed(&self) -> bool {
         let Some(changes) = &self.changes else { return false };
-        let now = changes.value().load(Ordering::Acquire);
+        let now = changes.all();
         self.known.replace(now) != now
     }
 
     /// Notes that a transaction of ours is done: others will look again.
     fn note_change(&self) {
-        if let Some(changes) = &self.changes {
-            count_change(changes, &self.known);
-        }
+        self.count_change();
         if let Some(keeper) = &mut *self.keeper.borrow_mut() {
             keeper.note();
+        }
+    }
+
+    /// Counts a change of ours, which is known to us if all before it are.
+    fn count_change(&self) {
+        if let Some(changes) = &self.changes {
+            let before = changes.add();
+            if before == self.known.get() {
+                self.known.set(before + 1);
+            }
         }
     }
 
@@ -327,6 +338,8 @@ impl Index {
         {
             let keeper = self.keeper.borrow();
             let mut late = keeper.as_ref().map(|keeper| keeper.late().hold());
+            // Before it, too: whoever writes late rows after us must not overlook it.
+            self.count_change();
             self.db
                 .prepare_cached(query)
                 .and_then(|mut statement| statement.execute(params))
@@ -372,14 +385,6 @@ fn probe(path: &Path, mode: Mode) -> Result<(), Fault> {
         return Err(Fault::new(path, Kind::Foreign));
     }
     Ok(())
-}
-
-/// Counts a change of ours, which is known to us if all before it are.
-fn count_change(changes: &Counter, known: &Cell<u64>) {
-    let before = changes.value().fetch_add(1, Ordering::AcqRel);
-    if before == known.get() {
-        known.set(before + 1);
-    }
 }
 
 /// Opens the database, of which [`probe`] has been told.

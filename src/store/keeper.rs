@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::changes::Changes;
 use super::fault::Fault;
 use super::index::{Mode, connect};
 use super::late::Late;
@@ -30,6 +31,8 @@ const TOO_MANY: usize = 64 * 1024;
 /// What thread and owner share.
 #[derive(Default)]
 struct Signs {
+    /// The count of changes, where there is one.
+    changes: Option<Arc<Changes>>,
     /// Rows that wait.
     late: Late,
     /// Too many of them to wait for the interval's end.
@@ -50,12 +53,13 @@ pub struct Keeper {
 
 impl Keeper {
     /// For the database at `path`, which has its tables.
-    pub fn new(path: &Path) -> Result<Keeper, Fault> {
+    pub fn new(path: &Path, changes: Option<Arc<Changes>>) -> Result<Keeper, Fault> {
         let db = connect(path, Mode::Write)?;
         // Opens the log too.
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
             .map_err(|error| Fault::of(path, &error))?;
-        Ok(Keeper { signs: Arc::default(), db: Some(db), thread: None })
+        let signs = Arc::new(Signs { changes, ..Signs::default() });
+        Ok(Keeper { signs, db: Some(db), thread: None })
     }
 
     /// The rows that wait.
@@ -65,7 +69,8 @@ impl Keeper {
 
     /// Lets a row wait to be written. True where too many do, and the caller must write them.
     pub fn add(&mut self, row: Row) -> bool {
-        let waiting = self.signs.late.hold().add(row);
+        let changes = self.signs.changes.as_deref();
+        let waiting = self.signs.late.hold().add(row, changes);
         self.note();
         if waiting == MANY {
             self.signs.many.store(true, Ordering::Release);
@@ -123,7 +128,7 @@ fn run(db: &Connection, signs: &Signs) {
         // In this order: what is added after the rows were taken is a change again.
         if signs.dirty.swap(false, Ordering::AcqRel) {
             // What cannot be written (the disk is full) waits for the next time, and is in the files.
-            let _ = signs.late.hold().flush(db);
+            let _ = signs.late.hold().flush(db, signs.changes.as_deref());
             if !signs.many.swap(false, Ordering::AcqRel) {
                 sync(db);
             }

@@ -248,6 +248,7 @@ impl Kept {
         // The next run finds a mere owner at the file, and here if there is one that says more.
         let mere = self.mirror.is_some()
             && carries(inode)
+            && traits == Traits::default()
             && facts & fact::ALONE == 0
             && *record == Record::owned(record.uid, record.gid)
             && self.cache.entries.borrow().get(&inode.id).is_none_or(Entry::is_mere_owner);

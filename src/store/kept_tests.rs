@@ -368,6 +368,28 @@ fn a_record_takes_few_bytes() {
 }
 
 #[test]
+fn what_others_have_done_meanwhile_is_not_undone_late() {
+    let dir = home();
+    let open = || {
+        let index = Index::open(dir.path(), Mode::Write).unwrap();
+        index.keep().unwrap();
+        timed(Kept::new(Some(index), Some(Format::RootlessContainers), Systems::new(), 0))
+    };
+    let (file, plain) = (File::new(), inode(5, Some(10), 10));
+    let (store, other) = (open(), open());
+    store.put(&file, &plain, owned(33)).unwrap();
+    other.forget(&file, &plain).unwrap();
+    assert_eq!(store.get(&file, &inode(5, Some(10), 11)), None);
+    drop((store, other));
+    assert_eq!(open().get(&file, &plain), None);
+    // What makes calls stop is never late: others must hear of it.
+    let (store, other) = (open(), open());
+    let directory = Inode { mode: 0o042755, ..inode(6, Some(10), 10) };
+    store.put(&File::new(), &directory, owned(33)).unwrap();
+    assert!(other.directories_pass_on());
+}
+
+#[test]
 fn a_mere_owner_may_be_written_late_but_never_over_more() {
     let dir = home();
     let open = || {

@@ -2,6 +2,7 @@
 //! carry themselves ([`Format`]).
 
 mod cache;
+mod changes;
 mod entry;
 #[cfg(test)]
 mod fake;

@@ -13,6 +13,11 @@ pub struct Counter {
     page: NonNull<AtomicU64>,
 }
 
+// SAFETY: the mapping belongs to the process, not to a thread, and is only ever used atomically.
+unsafe impl Send for Counter {}
+// SAFETY: as above.
+unsafe impl Sync for Counter {}
+
 const PAGE: usize = 4096;
 
 impl Counter {
