@@ -63,50 +63,6 @@ fn the_same_tree_elsewhere_gives_the_same_archive() {
 }
 
 #[test]
-fn an_image_is_accepted_and_unpacked_as_the_same_tree() {
-    if !can("an_image_is_accepted_and_unpacked_as_the_same_tree", &with(&["skopeo", "umoci"])) {
-        return;
-    }
-    let lab = Lab::new();
-    let tree = everything(lab.path());
-    for packed in ["none", "gzip", "zstd"] {
-        let words =
-            ["owners", "export", "--format", "oci", "--tag", "here", "-o", packed, "--compression", packed];
-        run(remainroot(lab.path()).args(words).arg("tree"));
-        // skopeo packs the layer anew for umoci, which knows no zstd.
-        sh(
-            lab.path(),
-            &format!(
-                "skopeo --insecure-policy copy --dest-compress-format gzip oci:{packed}:here oci:{packed}-2:here"
-            ),
-        );
-        sh(lab.path(), &format!("umoci unpack --image {packed}-2:here {packed}-bundle"));
-        same(&listing(&tree), &listing(&lab.path().join(format!("{packed}-bundle/rootfs"))));
-    }
-    let again =
-        remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "gzip", "tree"]).output();
-    let stderr = String::from_utf8(again.unwrap().stderr).unwrap();
-    assert!(stderr.starts_with("remainroot: gzip exists\n"), "{stderr}");
-}
-
-#[test]
-fn podman_loads_an_archived_image() {
-    if !can("podman_loads_an_archived_image", &with(&["podman"])) {
-        return;
-    }
-    let lab = Lab::new();
-    let tree = everything(lab.path());
-    run(remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "image.tar", "tree"]));
-    let podman = "podman --root $PWD/podman --runroot $PWD/podman-run --storage-driver vfs";
-    let loaded = sh(lab.path(), &format!("{podman} load --quiet --input image.tar"));
-    let image = loaded.trim().rsplit(' ').next().unwrap();
-    let mounted = sh(lab.path(), &format!("{podman} image mount {image}"));
-    let (expected, found) = (below(&tree), below(mounted.trim().as_ref()));
-    sh(lab.path(), &format!("{podman} image umount {image}; {podman} rmi {image}"));
-    same(&expected, &found);
-}
-
-#[test]
 fn mksquashfs_takes_the_owners() {
     if !can("mksquashfs_takes_the_owners", &with(&["mksquashfs", "unsquashfs"])) {
         return;
@@ -231,48 +187,6 @@ fn what_cannot_be_written_leaves_nothing_behind() {
         assert!(stderr.contains("No space left on device"), "{stderr}");
     }
     assert_eq!(fs::read_dir(&home).unwrap().count(), 0, "something was left behind");
-}
-
-#[test]
-fn what_umoci_unpacks_for_a_user_has_its_owners() {
-    if !can("what_umoci_unpacks_for_a_user_has_its_owners", &with(&["umoci", "tar"])) {
-        return;
-    }
-    let lab = Lab::new();
-    // What a user's umoci cannot make, and where it cannot put an attribute.
-    everything(lab.path());
-    sh(
-        lab.path(),
-        "cd tree; rm null disk pipe; find . -type l -delete; setfacl -bR .; setcap -r bin/ping; setfattr -x trusted.t d/e",
-    );
-    run(remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "image", "tree"]));
-    let home = lab.home("home");
-    run(lab.unprivileged("cp").args(["-r", "image", "home/image"]));
-    run(lab.unprivileged("umoci").current_dir(&home).args([
-        "unpack",
-        "--rootless",
-        "--image",
-        "image:latest",
-        "bundle",
-    ]));
-    let mut mtree = lab.command();
-    mtree.current_dir(&home).args(["owners", "export", "--format", "mtree", "bundle/rootfs"]);
-    let (found, expected) = (
-        run(&mut mtree),
-        run(remainroot(lab.path()).args(["owners", "export", "--format", "mtree", "tree"])),
-    );
-    assert!(expected.contains("mode=6755 uid=1000 gid=3000000"), "{expected}");
-    // Times of directories are those of the unpacking.
-    let owners = |text: &str| {
-        let word = |line: &str, start: &str| {
-            line.split(' ').find(|word| word.starts_with(start)).unwrap_or("").to_owned()
-        };
-        let line = |line: &str| {
-            ["./", "type=", "mode=", "uid=", "gid=", "sha256"].map(|start| word(line, start)).join(" ")
-        };
-        text.lines().map(line).collect::<Vec<_>>()
-    };
-    assert_eq!(owners(&found), owners(&expected));
 }
 
 #[test]

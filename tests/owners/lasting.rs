@@ -1,9 +1,8 @@
 //! What is recorded from outside a run lasts, and comes from where other programs have left it.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
+use super::home::Home;
 use super::support::Lab;
 use super::{can, run, sh};
 
@@ -15,49 +14,6 @@ const MAKE: &str =
 /// What `owners show` must say of it: mode, owner, and device or size.
 const SHOWN: &str = "drwxr-xr-x 0 0 tree\ndrwxr-xr-x 5 6 tree/d\n-rwsr-xr-x 33 34 tree/d/f\n-rwsr-xr-x 33 34 tree/d/g\n\
     lrwxrwxrwx 7 8 tree/d/l\ncrw-rw-rw- 0 0 tree/null\n";
-
-/// A user's home with a store of its own.
-struct Home<'a> {
-    lab: &'a Lab,
-    path: PathBuf,
-}
-
-impl<'a> Home<'a> {
-    fn new(lab: &'a Lab) -> Home<'a> {
-        Home { lab, path: lab.home("home") }
-    }
-
-    /// `remainroot owners WORDS`, as the user.
-    fn owners(&self, words: &[&str]) -> Command {
-        let mut command = self.lab.command();
-        command.current_dir(&self.path).env("HOME", &self.path).arg("owners").args(words);
-        command
-    }
-
-    fn ask(&self, words: &[&str]) -> (String, String, Option<i32>) {
-        let Output { status, stdout, stderr } = self.owners(words).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (text(stdout), text(stderr), status.code())
-    }
-
-    /// Runs a shell script as the user, by some program.
-    fn by(&self, program: &[&str], script: &str) {
-        let mut command = self.lab.unprivileged(program[0]);
-        command.current_dir(&self.path).env("HOME", &self.path).args(&program[1..]);
-        run(command.args(["sh", "-euc", script]));
-    }
-
-    /// Mode, owner and name of every file of the tree.
-    fn shown(&self) -> String {
-        let text = run(&mut self.owners(&["show", "-r", "--store", "store", "tree"]));
-        let line = |line: &str| {
-            let words: Vec<_> = line.split_whitespace().collect();
-            let name = words.iter().find(|word| word.starts_with("tree")).copied().unwrap_or_default();
-            format!("{} {} {} {name}\n", words[0], words[2], words[3])
-        };
-        text.lines().filter(|line| !line.starts_with(' ')).map(line).collect()
-    }
-}
 
 #[test]
 fn from_fakeroot() {
@@ -104,7 +60,7 @@ fn from_an_archive_and_from_an_mtree() {
         .args(["owners", "export", "--format", "mtree", "-o", "t.mtree", "tree"]));
     sh(lab.path(), "chmod 644 t.mtree");
     for (format, list) in [("tar", "../t.tar.gz"), ("mtree", "../t.mtree")] {
-        let home = Home { lab: &lab, path: lab.home(format) };
+        let home = Home::named(&lab, format);
         let unpack =
             "mkdir tree; tar -C tree -xf ../t.tar.gz --no-same-owner --exclude=./null; : > tree/null";
         home.by(&["env"], unpack);

@@ -5,6 +5,9 @@
 //! squashfs-tools, tar, umoci; and root, who makes a tree of many owners for comparison.
 
 mod exports;
+mod home;
+mod images;
+mod kept;
 mod lasting;
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,10 +22,15 @@ use std::process::{Command, Output};
 
 use support::{is_root, skipped};
 
+/// Where programs are, for those who have no sbin in their PATH.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// `SOURCE_DATE_EPOCH` for all: long before anything is made here.
+const EPOCH: &str = "1000000000";
+
 /// Whether programs are installed and this is root; otherwise the test is skipped by name.
 fn can(test: &str, programs: &[&str]) -> bool {
-    let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let there = |program: &str| path.split(':').any(|dir| Path::new(dir).join(program).exists());
+    let there = |program: &str| PATH.split(':').any(|dir| Path::new(dir).join(program).exists());
     if !is_root() {
         skipped(test, "only root can make a tree of many owners");
         return false;
@@ -53,7 +61,7 @@ fn sh(dir: &Path, script: &str) -> String {
 /// `remainroot` itself, as root: it sees all owners as they are.
 fn remainroot(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_remainroot"));
-    command.current_dir(dir).env("SOURCE_DATE_EPOCH", "1000000000");
+    command.current_dir(dir).env("SOURCE_DATE_EPOCH", EPOCH);
     // Not whoever's it is that runs the tests.
     command.env("REMAINROOT_STORE", dir.join("store"));
     command
@@ -133,4 +141,16 @@ fn same(expected: &BTreeMap<String, String>, found: &BTreeMap<String, String>) {
     let lines =
         names.iter().map(|name| format!("{name}:\n  {:?}\n  {:?}", expected.get(*name), found.get(*name)));
     assert!(names.is_empty(), "expected, and found:\n{}", lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// The same, for lines in an order of their own.
+fn same_lines(what: &str, expected: Vec<String>, found: Vec<String>) {
+    let only = |one: &[String], other: &[String], sign: char| {
+        one.iter()
+            .filter(|line| !other.contains(line))
+            .map(|line| format!("{sign} {line}\n"))
+            .collect::<String>()
+    };
+    let differences = only(&expected, &found, '-') + &only(&found, &expected, '+');
+    assert!(expected == found, "{what}:\n{differences}");
 }

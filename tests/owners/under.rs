@@ -1,7 +1,7 @@
 //! Programs that pack trees, run under remainroot, write the owners that they see there.
 
 use super::support::Lab;
-use super::{can, run, sh};
+use super::{PATH, can, run, sh};
 
 /// Makes a tree of many owners, as virtual root.
 const MAKE: &str = "umask 022; mkdir tree; cd tree; mkdir d; echo a > d/f; chown 33:34 d/f; chmod 6755 d/f; chown 5:6 d
@@ -22,9 +22,7 @@ fn both(test: &str, programs: &[&str], pack: &str) {
     native(&lab);
     let expected = sh(&lab.path().join("native"), pack);
     let mut command = lab.command();
-    command
-        .current_dir(lab.home("home"))
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command.current_dir(lab.home("home")).env("PATH", PATH);
     let found = run(command.args(["--", "sh", "-euc", &format!("{MAKE}; {pack}")]));
     assert!(expected.contains("70000"), "{expected}");
     assert_eq!(found, expected);
