@@ -18,6 +18,8 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fchdir, unlinkat};
 
+use remainroot_shims::owner::mirror::MOUNT_POINT;
+
 use super::target::{Kind, path_of};
 use crate::sys::fd;
 
@@ -28,7 +30,7 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Marks what was made to mount on, where the file system has attributes. Its value says nothing.
-const MARK: &CStr = c"user.remainroot.mountpoint";
+const MARK: &CStr = MOUNT_POINT;
 
 /// Device and inode number.
 type Id = (u64, u64);
