@@ -82,8 +82,11 @@ pub enum Trailing {
 pub enum Place<'a> {
     /// An open descriptor of any kind, `O_PATH` included; also (dirfd, "", `AT_EMPTY_PATH`).
     Fd(i32),
-    /// A descriptor for a call that takes no `O_PATH` ones (`fchown`, `fchmod`, `fsetxattr`): EBADF for those.
+    /// A descriptor for a call that takes no `O_PATH` ones (`fsetxattr`): EBADF for those.
     OpenFd(i32),
+    /// The same for a call that changes owner or mode, and tells soon: EBADF may come from there, or from whatever else
+    /// is asked of the file but [`Node::stat`] (`fchown`, `fchmod`).
+    ChangedFd(i32),
     /// A path, looked up as the guest's kernel task would: in its root, from its directory.
     Path {
         /// Where a relative path starts.
@@ -105,6 +108,9 @@ pub enum Place<'a> {
 pub trait Node: Attributes {
     /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
+
+    /// Whether its first change may make another inode of it: it is on an overlay, which copies it up then.
+    fn copies_up(&self) -> bool;
 
     /// `fchownat(…, -1, -1, AT_EMPTY_PATH)`: changes no owner, but does all else that a chown does: fails on a
     /// read-only file system or an immutable file, clears set-id bits and file capabilities, moves ctime.

@@ -268,6 +268,10 @@ impl Attributes for Program {
 }
 
 impl Node for Program {
+    fn copies_up(&self) -> bool {
+        false
+    }
+
     fn stat(&self) -> Result<Inode, Errno> {
         let (mode, uid, gid) = self.native;
         let time = Time { sec: 1, nsec: 0 };

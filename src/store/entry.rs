@@ -83,6 +83,11 @@ impl Entry {
         self.mode == NO_MODE && self.more.is_none() && !self.is(fact::ALONE)
     }
 
+    /// Whether nothing but owner and group are recorded.
+    pub const fn has_only_owner(&self) -> bool {
+        self.mode == NO_MODE && self.more.is_none()
+    }
+
     /// Whether a fact is true of it.
     pub const fn is(&self, fact: u8) -> bool {
         self.facts & fact != 0

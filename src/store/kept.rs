@@ -328,6 +328,19 @@ impl Store for Kept {
         Err(!absent.is_some_and(|absent| self.cache.is_absent(&absent, ctime)))
     }
 
+    fn minds_mode(&self, id: FileId, ctime: Time) -> bool {
+        self.refresh();
+        if self.mirrors_modes() {
+            return true;
+        }
+        // An owner may be that of an earlier inode with this number: there is still nothing to tell.
+        let known = self.cache.entries.borrow().get(&id).map(|entry| {
+            let current = !self.looks_further() || entry.epoch == self.cache.epoch.get();
+            !(current && entry.has_only_owner())
+        });
+        known.unwrap_or_else(|| !matches!(self.suspect(id, ctime), Err(false)))
+    }
+
     fn put(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
         self.refresh();
         // Without a generation, an inode that dies in the tick of its birth is not told from its successor.

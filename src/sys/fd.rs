@@ -160,6 +160,12 @@ pub fn chown_nobody(fd: BorrowedFd<'_>) -> Result<()> {
     check(|| unsafe { libc::fchownat(fd, c"".as_ptr(), keep, keep, libc::AT_EMPTY_PATH) }.into()).map(drop)
 }
 
+/// `fchown(fd, -1, -1)`: EBADF for an `O_PATH` one.
+pub fn fchown_nobody(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: plain numbers.
+    check(|| unsafe { libc::fchown(fd.as_raw_fd(), u32::MAX, u32::MAX) }.into()).map(drop)
+}
+
 /// `chmod(path, mode)`.
 pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
     // SAFETY: `path` is NUL-terminated.

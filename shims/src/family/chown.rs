@@ -66,7 +66,7 @@ fn by_path(guest: &dyn Guest, call: &Call, trailing: Trailing, ids: fn(&Call) ->
 
 /// `chown_common`, then what changed is written down.
 fn change(guest: &dyn Guest, target: &Target, (uid, gid): Ids) -> Result<(), Errno> {
-    let mut seen = Seen::find(guest, target)?;
+    let mut seen = Seen::hold(guest, guest.find(&target.place_of_change())?)?;
     let old = seen.attr();
     let new = rules::chown_common(&guest.cred(), &old, uid, gid).map_err(|errno| seen.denied(errno))?;
     seen.touch(new.mode)?;

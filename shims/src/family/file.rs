@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
 use linux_raw_sys::general::{
-    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFDIR, S_IFMT, S_ISGID, S_ISUID,
+    AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID,
 };
 
 use crate::abi::Errno;
@@ -88,6 +88,14 @@ impl Target {
         }
     }
 
+    /// The place of a file whose owner or mode will be changed, or the call refused.
+    pub fn place_of_change(&self) -> Place<'_> {
+        match self {
+            Target::OpenFd(fd) => Place::ChangedFd(*fd),
+            other => other.place(),
+        }
+    }
+
     /// The directory that the last component of the path is looked up in.
     pub fn parent(&self) -> Target {
         let Target::Path { dir, path, .. } = self else { return self.clone() };
@@ -131,19 +139,28 @@ impl Seen {
 
     /// Reads what is known of a node.
     pub fn hold(guest: &dyn Guest, node: Box<dyn Node>) -> Result<Seen, Errno> {
-        let inode = born(node.stat()?);
+        let inode = node.stat()?;
+        Ok(Seen::of(guest, node, inode))
+    }
+
+    /// Reads what is known of a node that was looked at.
+    pub fn of(guest: &dyn Guest, node: Box<dyn Node>, inode: Inode) -> Seen {
+        let inode = born(inode);
         let record = match guest.store().suspect(inode.id, inode.ctime) {
             Ok(record) => Some(record),
             Err(false) => None,
             Err(true) => guest.store().get(&*node, &inode),
         };
-        Ok(Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) })
+        Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) }
     }
 
-    /// Looks at the inode again before something is recorded of it. The first change gives a file of an overlay's lower
-    /// layer another birth time, that of its copy.
-    fn identify(&mut self) {
+    /// Looks at the inode again before something is recorded of it, if the change may have done more to it than to move
+    /// its ctime: the first one gives a file of an overlay's lower layer another birth time, that of its copy; and modes
+    /// of other than regular files are of interest to every store.
+    fn identify(&mut self, tells_modes: bool) {
+        let is_regular = self.inode.mode & S_IFMT == S_IFREG;
         if self.touched.take()
+            && (!is_regular || tells_modes || self.node.copies_up())
             && let Ok(inode) = self.node.stat().map(born)
         {
             let same = inode.btime == self.inode.btime;
@@ -259,7 +276,7 @@ impl Seen {
             || self.inode.mode & S_IFMT == S_IFCHR
             || (guest.store().mirrors_modes() && self.touched.get());
         if says_more || self.record.as_ref() != Some(&record) {
-            self.identify();
+            self.identify(guest.store().mirrors_modes());
             guest.store().put(&*self.node, &self.inode, record.clone())?;
             self.record = Some(record);
         }

@@ -274,7 +274,7 @@ impl Mock {
     fn resolve(&self, place: &Place<'_>) -> Result<String, Errno> {
         let of_fd = |fd: i32| self.fds.borrow().get(&fd).cloned().ok_or(Errno::EBADF);
         Ok(match place {
-            Place::Fd(fd) | Place::OpenFd(fd) => of_fd(*fd)?,
+            Place::Fd(fd) | Place::OpenFd(fd) | Place::ChangedFd(fd) => of_fd(*fd)?,
             Place::Cwd | Place::Exe => "/".to_owned(),
             Place::Path { dir, path, .. } => {
                 let path = path.to_str().map_err(|_| Errno::EINVAL)?;
@@ -404,6 +404,10 @@ impl Attributes for Held {
 }
 
 impl Node for Held {
+    fn copies_up(&self) -> bool {
+        self.copied_up.get().is_some()
+    }
+
     fn stat(&self) -> Result<Inode, Errno> {
         Ok(self.file.borrow().inode)
     }
@@ -411,7 +415,7 @@ impl Node for Held {
         self.writable()?;
         let inode = &mut self.file.borrow_mut().inode;
         inode.mode &= !(S_ISUID | S_ISGID);
-        if let Some(copied) = self.copied_up.take() {
+        if let Some(copied) = self.copied_up.get() {
             inode.btime = Some(copied);
         }
         Ok(())

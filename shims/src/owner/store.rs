@@ -173,6 +173,12 @@ pub trait Store {
     /// [`Store::get`] with the file. `Err(false)`: there is none.
     fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool>;
 
+    /// Whether a change of the mode of this inode may have to be told: something recorded under its number holds more than
+    /// an owner, or that is not known without asking the file.
+    fn minds_mode(&self, id: FileId, ctime: Time) -> bool {
+        !matches!(self.suspect(id, ctime), Err(false))
+    }
+
     /// Makes `record` what is known of `inode`. ENOSPC, EDQUOT, EROFS, EIO: then what was known before stands.
     fn put(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno>;
 

@@ -16,7 +16,7 @@ use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
 use remainroot_shims::owner::{Attributes, FileSystem, Inode};
 
-use super::mounts::{self, walk_may_wait};
+use super::mounts::{self, Manners, walk_may_wait};
 use super::resolve::Journey;
 use super::run::Run;
 use super::tracee::Tracee;
@@ -38,8 +38,10 @@ struct Held {
     by_path: bool,
     /// The root of one of our covers, if the file was found beneath it.
     cover: Option<OwnedFd>,
-    /// Whether its file system answers at once, once that is known.
-    prompt: OnceCell<bool>,
+    /// It must be open, not `O_PATH`, and whether it is was not asked yet.
+    unproven: Cell<bool>,
+    /// What is known of all files on its mount, once that is needed.
+    manners: OnceCell<Manners>,
     /// What was seen of it when that was found out.
     glance: Cell<Option<Inode>>,
 }
@@ -48,8 +50,9 @@ struct Held {
 pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
     let tid = Guest::tid(tracee);
     let mut held = match *place {
-        Place::Fd(fd) => hold_descriptor(run, tracee, fd, false),
-        Place::OpenFd(fd) => hold_descriptor(run, tracee, fd, true),
+        Place::Fd(fd) => hold_descriptor(run, tracee, fd, Kind::Any),
+        Place::OpenFd(fd) => hold_descriptor(run, tracee, fd, Kind::Open),
+        Place::ChangedFd(fd) => hold_descriptor(run, tracee, fd, Kind::ToldByChange),
         Place::Cwd => open_proc(run, tid, "cwd").map_err(Errno::new).and_then(|fd| hold(run, tid, fd)),
         Place::Exe => open_proc(run, tid, "exe").map_err(Errno::new).and_then(|fd| hold(run, tid, fd)),
         Place::Path { dir, path, trailing } => {
@@ -79,8 +82,16 @@ fn hold(run: &Rc<Run>, tid: i32, fd: OwnedFd) -> Result<Held, Errno> {
         None => (Arc::new(fd), None),
         Some(placeholder) => (placeholder.clone(), Some(fd)),
     };
-    let (prompt, glance) = (OnceCell::new(), Cell::new(None));
-    Ok(Held { run: run.clone(), tid, fd, by_path: false, cover, prompt, glance })
+    Ok(Held {
+        run: run.clone(),
+        tid,
+        fd,
+        by_path: false,
+        cover,
+        unproven: Cell::new(false),
+        manners: OnceCell::new(),
+        glance: Cell::new(None),
+    })
 }
 
 pub(super) fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32> {
@@ -88,16 +99,26 @@ pub(super) fn open_proc(run: &Run, tid: i32, entry: &str) -> Result<OwnedFd, i32
     fd::open_path(run.proc.as_raw_fd(), &path, 0)
 }
 
-/// The guest's descriptor itself, or else an `O_PATH` one for the same file. EBADF if it must be open, and is an
-/// `O_PATH` one.
-fn hold_descriptor(run: &Rc<Run>, tracee: &Tracee, fd: i32, must_be_open: bool) -> Result<Held, Errno> {
+/// What kind of descriptor is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `O_PATH` ones, too.
+    Any,
+    /// No `O_PATH` ones.
+    Open,
+    /// No `O_PATH` ones, but the first operation may be the one to say so.
+    ToldByChange,
+}
+
+/// The guest's descriptor itself, or else an `O_PATH` one for the same file. EBADF if it is of the wrong kind.
+fn hold_descriptor(run: &Rc<Run>, tracee: &Tracee, fd: i32, kind: Kind) -> Result<Held, Errno> {
     let tid = Guest::tid(tracee);
     if let Some(borrowed) = tracee.borrow_fd(fd) {
-        let borrowed = borrowed?;
-        if must_be_open && fd::is_path_only(borrowed.as_fd()) {
-            return Err(Errno::EBADF);
+        let held = hold(run, tid, borrowed?)?;
+        held.unproven.set(kind != Kind::Any);
+        if kind == Kind::Open || !held.is_prompt() {
+            held.prove_open()?;
         }
-        let held = hold(run, tid, borrowed)?;
         if held.is_prompt() {
             return Ok(held);
         }
@@ -183,14 +204,29 @@ fn file(fd: &OwnedFd) -> File<'_> {
 impl Held {
     /// Whether the file system answers at once.
     fn is_prompt(&self) -> bool {
-        *self.prompt.get_or_init(|| {
+        self.manners().prompt
+    }
+
+    fn manners(&self) -> Manners {
+        *self.manners.get_or_init(|| {
             const MASK: u32 = STAT_MASK | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
             let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-            let Ok(stat) = fd::statx(self.fd.as_raw_fd(), c"", flags, MASK) else { return false };
-            let prompt = mounts::is_prompt(&self.run, self.tid, &self.fd, fd::mount_of(&stat));
-            self.glance.set(prompt.then(|| fd::inode_of(&stat)));
-            prompt
+            let Ok(stat) = fd::statx(self.fd.as_raw_fd(), c"", flags, MASK) else {
+                return Manners { prompt: false, copies_up: true };
+            };
+            let manners = mounts::manners_of(&self.run, self.tid, &self.fd, fd::mount_of(&stat));
+            self.glance.set(manners.prompt.then(|| fd::inode_of(&stat)));
+            manners
         })
+    }
+
+    /// EBADF if the guest's descriptor is an `O_PATH` one where it must not be.
+    fn prove_open(&self) -> Result<(), Errno> {
+        if self.unproven.get() && fd::is_path_only(self.cover.as_ref().unwrap_or(&self.fd).as_fd()) {
+            return Err(Errno::EBADF);
+        }
+        self.unproven.set(false);
+        Ok(())
     }
 
     /// Makes a call with the file; aside, if it may have to wait.
@@ -198,6 +234,7 @@ impl Held {
         &self,
         call: impl FnOnce(&OwnedFd) -> Result<T, Errno> + Send + 'static,
     ) -> Result<T, Errno> {
+        self.prove_open()?;
         if self.is_prompt() {
             return call(&self.fd);
         }
@@ -252,8 +289,18 @@ impl Node for Held {
         })
     }
 
+    fn copies_up(&self) -> bool {
+        self.manners().copies_up
+    }
+
     fn touch_owner(&self) -> Result<(), Errno> {
-        self.with(|fd| fd::chown_nobody(fd.as_fd()).map_err(Errno::new))
+        // fchown(2) asks whether it is open by itself; a placeholder beneath a device is held by its path.
+        let asks = self.unproven.get() && self.cover.is_none();
+        if asks {
+            self.unproven.set(false);
+        }
+        let touch = if asks { fd::fchown_nobody } else { fd::chown_nobody };
+        self.with(move |fd| touch(fd.as_fd()).map_err(Errno::new))
     }
 
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {

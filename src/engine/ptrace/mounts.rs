@@ -66,6 +66,15 @@ impl Speed {
     }
 }
 
+/// How files on a mount behave.
+#[derive(Clone, Copy)]
+pub(super) struct Manners {
+    /// They answer at once.
+    pub prompt: bool,
+    /// They may become other inodes when they are changed ([`remainroot_shims::guest::Node::copies_up`]).
+    pub copies_up: bool,
+}
+
 /// How many mounts are remembered before all are forgotten: namespaces come and go.
 const REMEMBERED: usize = 4096;
 
@@ -82,8 +91,8 @@ pub(super) struct Mounts {
     served: Cell<bool>,
     /// Devices, and what is on them.
     devices: RefCell<AHashMap<u64, Speed>>,
-    /// Mounts, and whether what is on them answers at once.
-    prompt: RefCell<AHashMap<Mount, bool>>,
+    /// Mounts, and what is known of the files on them.
+    manners: RefCell<AHashMap<Mount, Manners>>,
 }
 
 impl Mounts {
@@ -94,7 +103,7 @@ impl Mounts {
             slow: Cell::new(true),
             served: Cell::default(),
             devices: RefCell::default(),
-            prompt: RefCell::default(),
+            manners: RefCell::default(),
         };
         mounts.reread();
         mounts
@@ -144,22 +153,25 @@ pub(super) fn walk_may_wait(run: &Run, tracee: &Tracee) -> bool {
     run.mounts.may_wait() || (tracee.has_foreign_root() && elsewhere())
 }
 
-/// Whether all that is on the mount of `file` answers at once. An overlay does if what it may be made of does.
-pub(super) fn is_prompt(run: &Run, tid: i32, file: &OwnedFd, mount: Mount) -> bool {
-    if let Some(known) = run.mounts.prompt.borrow().get(&mount) {
+/// What is known of all files on the mount of `file`. An overlay answers at once if what it may be made of does.
+pub(super) fn manners_of(run: &Run, tid: i32, file: &OwnedFd, mount: Mount) -> Manners {
+    if let Some(known) = run.mounts.manners.borrow().get(&mount) {
         return *known;
     }
-    let prompt = mounts_of(run, tid).is_some_and(|text| {
-        kind_of(&text, fd::mount_number(file.as_fd()), mount.0).is_some_and(|kind| {
-            is_prompt_type(kind) && (kind != "overlay" || !(run.mounts.are_served() || has_slow(&text)))
-        })
+    let manners = mounts_of(run, tid).and_then(|text| {
+        let kind = kind_of(&text, fd::mount_number(file.as_fd()), mount.0)?;
+        let is_overlay = kind == "overlay";
+        let known = is_prompt_type(kind);
+        let prompt = known && (!is_overlay || !(run.mounts.are_served() || has_slow(&text)));
+        Some(Manners { prompt, copies_up: is_overlay || !known })
     });
-    let mut known = run.mounts.prompt.borrow_mut();
+    let manners = manners.unwrap_or(Manners { prompt: false, copies_up: true });
+    let mut known = run.mounts.manners.borrow_mut();
     if known.len() >= REMEMBERED {
         known.clear();
     }
-    known.insert(mount, prompt);
-    prompt
+    known.insert(mount, manners);
+    manners
 }
 
 /// What is on a device, which `file` is on. Its number may come to stand for another file system after an unmount; then
