@@ -6,6 +6,7 @@
 mod arch;
 mod bpf;
 mod cli;
+mod doctor;
 mod engine;
 mod owners;
 mod run;

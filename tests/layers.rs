@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each module of `remainroot` with the modules that it may use: left in the chain
-/// `sys ← arch ← task, bpf, store ← engine ← run ← cli ← main`, with `sandbox` between `sys` and `run`, and `owners`
-/// between `store` and `cli`.
+/// `sys ← arch ← task, bpf, store ← engine ← run ← cli ← main`, with `sandbox` between `sys` and `run`, `owners` between
+/// `store` and `cli`, and `doctor` between `run` and `cli`.
 const PROGRAM: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("arch", &["sys"]),
@@ -20,7 +20,8 @@ const PROGRAM: &[(&str, &[&str])] = &[
     ("sandbox", &["sys"]),
     ("owners", &["sys", "arch", "store", "sandbox"]),
     ("run", &["sys", "arch", "task", "bpf", "store", "engine", "sandbox"]),
-    ("cli", &["sandbox", "run", "owners", "store"]),
+    ("doctor", &["sys", "arch", "bpf", "store", "engine", "sandbox", "run"]),
+    ("cli", &["sandbox", "run", "owners", "store", "doctor"]),
     ("main", &["cli"]),
 ];
 
@@ -44,7 +45,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("tar", &["owners"]),
     ("rusqlite", &["owners", "store"]),
     ("indicatif", &["owners"]),
-    ("ptrace", &["sys", "arch", "engine"]),
+    ("ptrace", &["sys", "arch", "engine", "doctor"]),
 ];
 
 /// One source file.

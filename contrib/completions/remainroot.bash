@@ -16,6 +16,9 @@ _remainroot() {
             ",$1")
                 cmd="remainroot"
                 ;;
+            remainroot,doctor)
+                cmd="remainroot__subcmd__doctor"
+                ;;
             remainroot,owners)
                 cmd="remainroot__subcmd__owners"
                 ;;
@@ -53,7 +56,7 @@ _remainroot() {
 
     case "${cmd}" in
         remainroot)
-            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --store --owner-xattr --help --version run syscalls owners"
+            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --store --owner-xattr --help --version run doctor syscalls owners"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,6 +107,20 @@ _remainroot() {
                     COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__doctor)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

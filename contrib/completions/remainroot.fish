@@ -43,6 +43,7 @@ complete -c remainroot -n "__fish_remainroot_needs_command" -l clear-env -d 'Sta
 complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s V -l version -d 'Print version'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "run" -d 'Run a program (the same as naming no subcommand)'
+complete -c remainroot -n "__fish_remainroot_needs_command" -a "doctor" -d 'Find out what this machine allows, by trying it, and what would mend what it does not'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "syscalls" -d 'Print what becomes of each system call'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "owners" -d 'Look at the owners of the files in a tree, and move them elsewhere'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l rootfs -d 'Run CMD with DIR as its root directory' -r -f -a "(__fish_complete_directories)"
@@ -62,6 +63,8 @@ override\t'user.containers.override_stat, as containers/storage and fuse-overlay
 none\t'None: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand doctor" -l json -d 'Print an object for programs (docs/DOCTOR.md)'
+complete -c remainroot -n "__fish_remainroot_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -l format -d 'How to print it' -r -f -a "text\t'Aligned columns'
 json\t'An array of objects, one for each call'
 markdown\t'The text of docs/SYSCALLS.md'"

@@ -15,6 +15,7 @@ Examples:
   remainroot --rootfs ./rootfs --bind ~/src:/src --workdir /src -- make install
   remainroot -- apt-get install -y postgresql        in a container that belongs to you
   remainroot --user www-data -- id
+  remainroot doctor                                  what this machine allows
   remainroot -- syscalls                             a program named like a subcommand
 
 Exit status: the program's own; if a signal killed it, remainroot dies of the same signal. 125: remainroot \
@@ -52,6 +53,19 @@ pub enum Sub {
     /// Run a program (the same as naming no subcommand).
     #[command(after_help = EXAMPLES, override_usage = "remainroot run [OPTIONS] [--] CMD [ARG]...")]
     Run(RunArgs),
+    /// Find out what this machine allows, by trying it, and what would mend what it does not.
+    ///
+    /// User namespaces, mounts, seccomp filters, ptrace, the file system of PATH, the store, a container's profile; then a
+    /// program is run. The exit status is 0 if all kinds of runs work, 1 if only some do (without --rootfs and --bind, or
+    /// only with --userns none), 2 if none does; 125 if PATH cannot be looked at. Nothing is left behind.
+    Doctor {
+        /// Print an object for programs (docs/DOCTOR.md).
+        #[arg(long)]
+        json: bool,
+        /// A directory whose file system is to be tried.
+        #[arg(value_name = "PATH", default_value = ".", value_hint = ValueHint::DirPath)]
+        path: PathBuf,
+    },
     /// Print what becomes of each system call.
     Syscalls {
         /// How to print it.

@@ -19,6 +19,8 @@ use std::ffi::OsString;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::getpid;
 
+pub use explain::engine as engine_trouble;
+
 use crate::sandbox::Sandbox;
 use crate::store::{Choice, Format};
 use crate::sys::process::{Fork, exit_now, fork};

@@ -25,6 +25,6 @@ pub use file::File;
 pub use index::{Index, Mode, Stats};
 pub use kept::Kept;
 pub use mirror::Format;
-pub use place::{Choice, Opened, open, open_existing, rows, set_aside};
+pub use place::{Choice, Opened, directory, open, open_existing, rows, set_aside};
 #[allow(unused_imports, reason = "see index")]
 pub use row::{Row, Traits};

@@ -226,6 +226,13 @@ pub fn set_xattr(path: &CStr, name: &CStr, value: &[u8], flags: u32) -> Result<(
         .map(drop)
 }
 
+/// `fsetxattr(fd, name, value, 0)`.
+pub fn fset_xattr(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
+    let (data, len) = (value.as_ptr().cast(), value.len());
+    // SAFETY: the string is NUL-terminated; the kernel reads `value` with its length.
+    check(|| unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), data, len, 0) }.into()).map(drop)
+}
+
 /// `listxattr(path)`, whole.
 pub fn list_xattrs(path: &CStr) -> Result<Vec<u8>> {
     whole(|buf| {

@@ -1,6 +1,7 @@
 //! The wrapper behaves like no wrapper: exit status, signals, standard descriptors, job control, and what the options
 //! promise. Everything runs as an unprivileged user.
 
+mod doctor;
 mod identity;
 mod jobs;
 mod namespaces;
