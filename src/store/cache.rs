@@ -29,7 +29,7 @@ pub struct Absent {
     /// When that was, packed.
     checked: i64,
     /// The state of the index.
-    epoch: u32,
+    pub epoch: u32,
     /// The inode is somebody else's, and its ctime does not move when others record something of it.
     foreign: bool,
 }

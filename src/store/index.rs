@@ -22,11 +22,10 @@ use std::time::Duration;
 use remainroot_shims::owner::Time;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::changes::Changes;
+use super::changes::{Changes, Turn};
 use super::fault::{Fault, Kind};
 use super::keeper::Keeper;
 use super::row::{Row, Traits, decode, encode, pack};
-use crate::sys::shared::Counter;
 
 /// The database, in the store's directory.
 const FILE: &str = "index.db";
@@ -115,8 +114,7 @@ impl Index {
             share(&db, &path)?;
         }
         whole(&db, &path)?;
-        let changes = (mode == Mode::Write).then(|| counter(dir)).transpose()?;
-        let changes = changes.map(|counter| Arc::new(Changes::new(counter)));
+        let changes = (mode == Mode::Write).then(|| count(dir).map(Arc::new)).transpose()?;
         let known = changes.as_ref().map_or(0, |changes| changes.all());
         Ok(Index { path, db, changes, known: Cell::new(known), keeper: RefCell::default() })
     }
@@ -311,6 +309,11 @@ impl Index {
         self.known.replace(now) != now
     }
 
+    /// Keeps other processes from changing anything until it is dropped.
+    pub fn turn(&self) -> Option<Turn<'_>> {
+        self.changes.as_ref()?.turn()
+    }
+
     /// Notes that a transaction of ours is done: others will look again.
     fn note_change(&self) {
         self.count_change();
@@ -451,12 +454,12 @@ fn whole(db: &Connection, path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The counter of changes in the directory `dir`.
-fn counter(dir: &Path) -> Result<Counter, Fault> {
+/// The count of changes in the directory `dir`.
+fn count(dir: &Path) -> Result<Changes, Fault> {
     let path = dir.join(CHANGES);
     let open =
         || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    open().and_then(|file| Counter::map(&file)).map_err(|error| match error.kind() {
+    open().and_then(Changes::new).map_err(|error| match error.kind() {
         ErrorKind::Unsupported => {
             Fault::new(&path, Kind::Unsuited("this file system, which cannot map shared memory"))
         }

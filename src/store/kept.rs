@@ -24,6 +24,7 @@ use super::cache::{Cache, REMEMBERED};
 use super::entry::{Entry, fact};
 use super::fault::Fault;
 use super::index::Index;
+use super::merge::merged;
 use super::mirror::{Format, carries};
 use super::row::{Row, Traits, pack};
 use super::system::{System, Systems};
@@ -264,6 +265,48 @@ impl Kept {
         }
         Ok(())
     }
+
+    /// What a record comes to that was made of what this process knew of a file, if others have changed that since.
+    fn merged(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Record {
+        self.refresh();
+        let now = self.cache.epoch.get();
+        let base = match self.cache.entries.borrow().get(&inode.id).filter(|entry| entry.is_of(inode, None)) {
+            Some(entry) if entry.epoch == now || entry.is(fact::DYING) => return record,
+            Some(entry) => Some(entry.record()),
+            None => None,
+        };
+        let absent = self.cache.absent.borrow().get(&inode.id).map(|absent| absent.epoch);
+        if self.index.is_none() || base.is_none() && absent.is_none_or(|then| then == now) {
+            return record;
+        }
+        let known = self.load(file, inode);
+        let or_nothing = |known: Option<Record>| known.unwrap_or_else(|| self.unowned(inode));
+        merged(record, &or_nothing(base), or_nothing(known))
+    }
+
+    /// Makes `record` what is known of a file, here and wherever it is kept.
+    fn write(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
+        // Without a generation, an inode that dies in the tick of its birth is not told from its successor.
+        let young = inode.generation.is_none() && inode.btime.is_none_or(|at| self.cache.vouching(at) == 0);
+        let dying = inode.nlink == 0
+            && self.cache.entries.borrow().get(&inode.id).is_some_and(|entry| entry.is(fact::DYING));
+        let mut facts = self.facts(inode, false, young);
+        if dying {
+            facts |= fact::DYING;
+        } else {
+            if let Some(format) = self.mirror.filter(|_| carries(inode)) {
+                // One that the kernel does not let us change keeps what others have given it.
+                let written = inode.uid == self.cache.own && format.write(file, inode, &record)?;
+                facts |= if written { 0 } else { fact::ALONE };
+            }
+            self.put_row(file, inode, facts, &record)?;
+        }
+        // The change that led here moves the ctime: the next lookup will see where to.
+        let mut entry = Entry::new(inode, record, facts);
+        entry.seen = -pack(Some((self.cache.now)()));
+        self.cache.insert(inode.id, entry);
+        Ok(())
+    }
 }
 
 impl Store for Kept {
@@ -342,31 +385,18 @@ impl Store for Kept {
     }
 
     fn put(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
-        self.refresh();
-        // Without a generation, an inode that dies in the tick of its birth is not told from its successor.
-        let young = inode.generation.is_none() && inode.btime.is_none_or(|at| self.cache.vouching(at) == 0);
-        let dying = inode.nlink == 0
-            && self.cache.entries.borrow().get(&inode.id).is_some_and(|entry| entry.is(fact::DYING));
-        let mut facts = self.facts(inode, false, young);
-        if dying {
-            facts |= fact::DYING;
-        } else {
-            if let Some(format) = self.mirror.filter(|_| carries(inode)) {
-                // One that the kernel does not let us change keeps what others have given it.
-                let written = inode.uid == self.cache.own && format.write(file, inode, &record)?;
-                facts |= if written { 0 } else { fact::ALONE };
-            }
-            self.put_row(file, inode, facts, &record)?;
-        }
-        // The change that led here moves the ctime: the next lookup will see where to.
-        let mut entry = Entry::new(inode, record, facts);
-        entry.seen = -pack(Some((self.cache.now)()));
-        self.cache.insert(inode.id, entry);
-        Ok(())
+        let _turn = self.index.as_ref().and_then(Index::turn);
+        let record = self.merged(file, inode, record);
+        self.write(file, inode, record)
     }
 
     fn forget(&self, file: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
-        self.refresh();
+        let _turn = self.index.as_ref().and_then(Index::turn);
+        let nothing = self.unowned(inode);
+        let record = self.merged(file, inode, nothing.clone());
+        if record != nothing {
+            return self.write(file, inode, record);
+        }
         if let Some(format) = self.mirror.filter(|_| carries(inode))
             && !format.remove(file)?
         {

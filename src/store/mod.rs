@@ -13,6 +13,7 @@ mod index;
 mod keeper;
 mod kept;
 mod late;
+mod merge;
 mod mirror;
 mod place;
 mod row;

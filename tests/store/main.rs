@@ -223,3 +223,24 @@ fn a_run_sees_what_another_records() {
     let output = watcher.wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n0\n5\n6\n");
 }
+
+#[test]
+fn halves_of_an_owner_that_two_runs_set_at_once_are_both_there() {
+    if !can_compile("halves_of_an_owner_that_two_runs_set_at_once_are_both_there", Machine::X86_64) {
+        return;
+    }
+    let home = Home::new();
+    let guest = home.lab.guest("halves", Machine::X86_64);
+    home.natively("touch file; ln -s x link");
+    for name in ["file", "link"] {
+        let start = |half: &str| {
+            let mut command = home.command();
+            command.arg("--").arg(&guest).args([name, half, "1500"]).stdout(Stdio::piped());
+            command.spawn().expect("remainroot starts")
+        };
+        for run in [start("u"), start("g")] {
+            let output = run.wait_with_output().expect("it ends");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "lost 0\n", "{name}");
+        }
+    }
+}
