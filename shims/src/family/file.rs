@@ -8,8 +8,9 @@ use linux_raw_sys::general::{
 };
 
 use crate::abi::Errno;
+use crate::cred::Cred;
 use crate::guest::{Dir, Guest, Node, Place, Trailing};
-use crate::owner::{Attr, Inode, PERMISSIONS, Record, World};
+use crate::owner::{self, Access, Attr, Inode, PERMISSIONS, Record, World};
 
 /// Mounted read-only (`ST_RDONLY` of statvfs(3)).
 pub const ST_RDONLY: u64 = 1;
@@ -172,6 +173,11 @@ impl Seen {
     /// How it looks to the guest.
     pub fn attr(&self) -> Attr {
         Attr::of(&self.inode, self.record.as_ref(), &self.world)
+    }
+
+    /// Whether a task may read or write it, by virtual credentials and owners (`inode_permission`). EACCES.
+    pub fn permits(&self, cred: &Cred, access: Access) -> Result<(), Errno> {
+        owner::may(cred, access, &self.inode, self.record.as_ref(), &self.world)
     }
 
     /// What an error of permission becomes if the mount is read-only: the kernel asks that first

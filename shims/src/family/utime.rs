@@ -11,65 +11,142 @@ use super::file::{Seen, Target};
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
-use crate::owner::rules;
+use crate::owner::{Access, rules};
 
 /// `tv_nsec` for the present time.
 const UTIME_NOW: u32 = 0x3FFF_FFFF;
 /// `tv_nsec` for leaving a time as it is.
 const UTIME_OMIT: u32 = 0x3FFF_FFFE;
 
-/// utime(2), utimes(2).
+/// utime(2), whose times are two whole seconds.
 pub async fn utime(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let target = || Target::path(&*guest, call.word(0), Trailing::Follow);
-    let verdict = judge(&*guest, call.word(1) != 0, target);
+    let wish = wish(&*guest, call.word(1), &Layout::seconds(call.abi));
+    let verdict = judge(&*guest, wish, target);
+    carried_out(guest, verdict).await
+}
+
+/// utimes(2).
+pub async fn utimes(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    let target = || Target::path(&*guest, call.word(0), Trailing::Follow);
+    let wish = wish(&*guest, call.word(1), &Layout::micros(call.abi));
+    let verdict = judge(&*guest, wish, target);
     carried_out(guest, verdict).await
 }
 
 /// futimesat(2).
 pub async fn futimesat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    let verdict = judge(&*guest, call.word(2) != 0, || of_dir(&*guest, &call, 0));
+    let wish = wish(&*guest, call.word(2), &Layout::micros(call.abi));
+    let verdict = judge(&*guest, wish, || of_dir(&*guest, &call, 0));
     carried_out(guest, verdict).await
 }
 
 /// utimensat(2).
 pub async fn utimensat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    let nsecs = match call.abi {
-        Abi::X86_64 => [8, 24],
-        Abi::I386 => [4, 12],
-    };
-    let verdict = by_nanoseconds(&*guest, &call, nsecs);
+    let verdict = by_nanoseconds(&*guest, &call, &Layout::nanos(call.abi));
     carried_out(guest, verdict).await
 }
 
 /// utimensat_time64(2) of i386.
 pub async fn utimensat_time64(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    let verdict = by_nanoseconds(&*guest, &call, [8, 24]);
+    let layout = Layout { part: 4, ..Layout::nanos(Abi::X86_64) };
+    let verdict = by_nanoseconds(&*guest, &call, &layout);
     carried_out(guest, verdict).await
 }
 
-/// `nsecs` says where in the structure the nanoseconds of both times are.
-fn by_nanoseconds(guest: &dyn Guest, call: &Call, nsecs: [u64; 2]) -> Verdict {
+/// Two times in a guest's memory.
+struct Layout {
+    /// Bytes of both.
+    size: usize,
+    /// Where the parts of a second are, if there are any.
+    parts: Option<[usize; 2]>,
+    /// Bytes of each. Of eight, i386 has always looked at four.
+    part: usize,
+    /// How many of those a second has.
+    per_second: u32,
+    /// Whether parts may be UTIME_NOW and UTIME_OMIT.
+    special: Special,
+}
+
+/// See [`Layout::special`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Special {
+    Known,
+    Unknown,
+}
+
+impl Layout {
+    /// `struct utimbuf`.
+    fn seconds(abi: Abi) -> Layout {
+        let size = 2 * word(abi);
+        Layout { size, parts: None, part: 0, per_second: 1, special: Special::Unknown }
+    }
+
+    /// Two of `struct timeval`.
+    fn micros(abi: Abi) -> Layout {
+        Layout { per_second: 1_000_000, special: Special::Unknown, ..Layout::nanos(abi) }
+    }
+
+    /// Two of `struct timespec`.
+    fn nanos(abi: Abi) -> Layout {
+        let word = word(abi);
+        let parts = Some([word, 3 * word]);
+        Layout { size: 4 * word, parts, part: word, per_second: 1_000_000_000, special: Special::Known }
+    }
+}
+
+const fn word(abi: Abi) -> usize {
+    match abi {
+        Abi::X86_64 => 8,
+        Abi::I386 => 4,
+    }
+}
+
+/// What is wished for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// What the kernel refuses, or does, before it asks who wishes it.
+    Unasked,
+    /// The present time, for both.
+    Now,
+    /// Anything else, which is for the owner alone.
+    Explicit,
+}
+
+/// Reads two times; a null pointer stands for the present. Those that cannot be read (EFAULT) or are none (EINVAL) the
+/// kernel refuses in its own order, and of two that shall stay (UTIME_OMIT) it does not even look at the path.
+fn wish(guest: &dyn Guest, addr: u64, layout: &Layout) -> Wish {
+    if addr == 0 {
+        return Wish::Now;
+    }
+    let mut bytes = vec![0; layout.size];
+    if guest.read(addr, &mut bytes).is_err() {
+        return Wish::Unasked;
+    }
+    let Some(parts) = layout.parts else { return Wish::Explicit };
+    let read = |at: usize| {
+        let (low, high) = bytes[at..at + layout.part].split_first_chunk()?;
+        high.iter().all(|&byte| byte == 0).then_some(u32::from_le_bytes(*low))
+    };
+    let is_special = |part| layout.special == Special::Known && matches!(part, UTIME_NOW | UTIME_OMIT);
+    match parts.map(read) {
+        [Some(UTIME_OMIT), Some(UTIME_OMIT)] if layout.special == Special::Known => Wish::Unasked,
+        [Some(UTIME_NOW), Some(UTIME_NOW)] if layout.special == Special::Known => Wish::Now,
+        [Some(a), Some(b)] if [a, b].iter().all(|&part| part < layout.per_second || is_special(part)) => {
+            Wish::Explicit
+        }
+        _ => Wish::Unasked,
+    }
+}
+
+fn by_nanoseconds(guest: &dyn Guest, call: &Call, layout: &Layout) -> Verdict {
     let flags = call.uint(3);
-    let addr = call.word(2);
-    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+    // A descriptor alone takes no flags (`do_utimes_fd`).
+    let alone = call.word(1) == 0 && Dir::from_raw(call.int(0)) != Dir::Cwd;
+    if flags & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 || (alone && flags != 0) {
         return Verdict::Native;
     }
-    let mut times = [UTIME_NOW; 2];
-    if addr != 0 {
-        for (nsec, at) in times.iter_mut().zip(nsecs) {
-            let mut bytes = [0; 4];
-            if guest.read(addr + at, &mut bytes).is_err() {
-                return Verdict::Native;
-            }
-            *nsec = u32::from_le_bytes(bytes);
-        }
-    }
-    match times {
-        // Then not even the path is looked at.
-        [UTIME_OMIT, UTIME_OMIT] => Verdict::Native,
-        [UTIME_NOW, UTIME_NOW] => judge(guest, false, || of_dir(guest, call, flags)),
-        _ => judge(guest, true, || of_dir(guest, call, flags)),
-    }
+    judge(guest, wish(guest, call.word(2), layout), || of_dir(guest, call, flags))
 }
 
 /// A file by descriptor and path; without a path, the descriptor's own (`futimens`).
@@ -90,17 +167,24 @@ enum Verdict {
     Refused(Errno),
 }
 
-/// Judges a call: times given explicitly, and not just "now", are for the virtual owner alone.
-fn judge(guest: &dyn Guest, explicit: bool, target: impl FnOnce() -> Result<Target, Errno>) -> Verdict {
+/// Judges a call: the present time is for the virtual owner, and for those who may write; others for the owner alone
+/// (`setattr_prepare`, `may_setattr`).
+fn judge(guest: &dyn Guest, wish: Wish, target: impl FnOnce() -> Result<Target, Errno>) -> Verdict {
     let cred = guest.cred();
-    let may_all = !explicit || cred.capable(CapSet::FOWNER);
-    if may_all && !guest.store().has_devices() {
+    let may_all = cred.capable(CapSet::FOWNER);
+    if wish == Wish::Unasked || (may_all && !guest.store().has_devices()) {
         return Verdict::Native;
     }
     // What cannot be found the kernel refuses in its own words.
     let Ok(seen) = target().and_then(|target| Seen::find(guest, &target)) else { return Verdict::Native };
     if !may_all && !rules::inode_owner_or_capable(&cred, &seen.attr()) {
-        return Verdict::Refused(seen.denied(Errno::EPERM));
+        let refusal = match wish {
+            Wish::Now => seen.permits(&cred, Access::WRITE),
+            _ => Err(Errno::EPERM),
+        };
+        if let Err(errno) = refusal {
+            return Verdict::Refused(seen.denied(errno));
+        }
     }
     match seen.record.and_then(|record| record.device) {
         Some(_) => Verdict::Device,
@@ -147,7 +231,19 @@ mod tests {
         };
         assert_eq!(
             (set(fixed), set(now), set(0)),
-            (Answer::Err(Errno::EPERM), Answer::Native, Answer::Native)
+            (Answer::Err(Errno::EPERM), Answer::Err(Errno::EACCES), Answer::Err(Errno::EACCES))
+        );
+        mock.set_native_mode("/f", 0o100646);
+        assert_eq!(
+            (set(fixed), set(now)),
+            (Answer::Err(Errno::EPERM), Answer::Native),
+            "a writer may touch it"
+        );
+        let none = at(&mock, [5, 1_000_000_000]);
+        assert_eq!(
+            (set(none), set(1 << 40)),
+            (Answer::Native, Answer::Native),
+            "EINVAL and EFAULT come first"
         );
         mock.record("/f", |record| record.uid = crate::owner::tests_support::uid(1000));
         assert_eq!(set(fixed), Answer::Native);

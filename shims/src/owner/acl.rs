@@ -3,7 +3,9 @@
 //! A namespace's kernel takes no list that names an id which it does not map, so every list is kept in the record, and
 //! what it says of owner, mask and others is reflected in the mode as the kernel does.
 
-use crate::abi::Errno;
+use super::attr::Attr;
+use crate::abi::{Errno, Gid, Uid};
+use crate::cred::Cred;
 
 /// The attribute that holds the list by which access is judged.
 pub const ACL_ACCESS: &[u8] = b"system.posix_acl_access";
@@ -157,6 +159,31 @@ impl Acl {
             left &= u32::from(entry.perm) << shift | !(7 << shift);
         }
         (left, equivalent)
+    }
+
+    /// Whether the list grants `want` (the bits of [`super::Access`]) on a file (`posix_acl_permission`).
+    pub fn permits(&self, cred: &Cred, attr: &Attr, want: u32) -> bool {
+        let grants = |entry: &Entry| !u32::from(entry.perm) & want == 0;
+        let masked =
+            |entry: &Entry| grants(entry) && self.0.iter().find(|entry| entry.tag == MASK).is_none_or(grants);
+        let mut is_member = false;
+        for entry in &self.0 {
+            let group = match entry.tag {
+                USER_OBJ if attr.uid == cred.uid.fs => return grants(entry),
+                USER if Uid::new(entry.id) == Some(cred.uid.fs) => return masked(entry),
+                GROUP_OBJ => Some(attr.gid),
+                GROUP => Gid::new(entry.id),
+                OTHER => return !is_member && grants(entry),
+                _ => None,
+            };
+            if group.is_some_and(|gid| cred.in_group(gid)) {
+                is_member = true;
+                if grants(entry) {
+                    return masked(entry);
+                }
+            }
+        }
+        false
     }
 
     /// The tag of the entry that the mode's group bits stand for.

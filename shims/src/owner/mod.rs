@@ -4,6 +4,7 @@ mod acl;
 mod attr;
 pub mod lists;
 pub mod mirror;
+mod permission;
 pub mod rules;
 mod store;
 #[cfg(test)]
@@ -12,5 +13,6 @@ mod xattr;
 
 pub use acl::{ACL_ACCESS, ACL_DEFAULT, Acl};
 pub use attr::{Attr, CAPABILITY, PERMISSIONS, harmless_device, harmless_names};
+pub use permission::{Access, may};
 pub use store::{Attributes, Device, FileId, FileSystem, Inode, Record, Store, Time, World};
 pub use xattr::{XattrKind, may_set_capability, shown_capability};
