@@ -26,7 +26,7 @@ pub fn set(
     if default && !attr.is_dir() && !attr.is_link() {
         return if list.is_some() { Err(Errno::EACCES) } else { Ok(()) };
     }
-    kind.may_write(&cred, &attr)?;
+    kind.may_set(&cred, &attr)?;
     let mut record = seen.edit();
     record.xattrs.remove(name.to_bytes());
     if let Some(list) = list {

@@ -20,7 +20,7 @@ use super::file::{Seen, Target};
 use crate::abi::{Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Guest, Trailing};
-use crate::owner::{CAPABILITY, XattrKind, may_set_capability, mirror, shown_capability};
+use crate::owner::{Access, CAPABILITY, XattrKind, may_set_capability, mirror, shown_capability};
 
 /// A result, or nothing: the kernel's own answer will do.
 type Outcome = Result<Option<u64>, Errno>;
@@ -176,10 +176,16 @@ fn read_name(guest: &dyn Guest, addr: u64) -> Result<CString, Errno> {
     if name.is_empty() { Err(Errno::ERANGE) } else { Ok(name) }
 }
 
-/// Whether a call to change an attribute must be looked at: `user.*` only for the sake of devices, which cannot have
-/// them where a placeholder could.
+/// Whether a call must be looked at for an attribute that is not recorded: users need permission, and devices cannot
+/// have `user.*` where a placeholder could.
 fn concerns_us(guest: &dyn Guest, kind: XattrKind) -> bool {
-    kind.is_recorded() || (kind == XattrKind::User && guest.store().has_devices())
+    let by_user = kind.needs_access() && !guest.cred().is_whole_root();
+    kind.is_recorded() || by_user || (kind == XattrKind::User && guest.store().has_devices())
+}
+
+/// `xattr_permission` for what needs access to the file. EACCES.
+fn permit(guest: &dyn Guest, seen: &Seen, kind: XattrKind, access: Access) -> Result<(), Errno> {
+    if kind.needs_access() { seen.permits(&guest.cred(), access) } else { Ok(()) }
 }
 
 /// Whether a name is of an attribute that does not exist for a guest.
@@ -191,7 +197,8 @@ fn is_hidden(guest: &dyn Guest, name: &CStr) -> bool {
 fn change_hidden(guest: &dyn Guest, target: impl FnOnce() -> Result<Target, Errno>) -> Result<(), Errno> {
     let seen = Seen::find(guest, &target()?)?;
     seen.writable()?;
-    XattrKind::User.may_write(&guest.cred(), &seen.attr())
+    XattrKind::User.may_set(&guest.cred(), &seen.attr())?;
+    permit(guest, &seen, XattrKind::User, Access::WRITE)
 }
 
 /// What a setting call says besides the file.
@@ -237,11 +244,12 @@ fn set(guest: &dyn Guest, setting: Setting, target: impl FnOnce() -> Result<Targ
         may_set_capability(&guest.cred(), &value)?;
     }
     let attr = seen.attr();
-    kind.may_write(&guest.cred(), &attr)?;
+    kind.may_set(&guest.cred(), &attr)?;
+    permit(guest, &seen, kind, Access::WRITE)?;
     if !kind.is_recorded() {
         return Ok(None);
     }
-    if name.to_bytes().ends_with(b".") {
+    if kind.is_bare(name.to_bytes()) {
         return Err(Errno::EINVAL);
     }
     let mut record = seen.edit();
@@ -273,25 +281,28 @@ impl Buffer {
 
 /// `vfs_getxattr` or `do_get_acl`: from the record, or else natively.
 fn get(guest: &dyn Guest, buffer: Buffer, target: impl FnOnce() -> Result<Target, Errno>) -> Outcome {
-    let store = guest.store();
-    let recorded = store.has_xattrs() || store.has_devices();
+    let (store, cred) = (guest.store(), guest.cred());
+    let recorded = !cred.is_whole_root() || store.has_xattrs() || store.has_devices();
     if !recorded && !store.mirrors() {
         return Ok(None);
     }
     let name = read_name(guest, buffer.name)?;
     if is_hidden(guest, &name) {
-        Seen::find(guest, &target()?)?;
+        let seen = Seen::find(guest, &target()?)?;
+        permit(guest, &seen, XattrKind::User, Access::READ)?;
         return Err(Errno::ENODATA);
     }
-    if !recorded {
-        return Ok(None);
-    }
     let kind = XattrKind::of(name.to_bytes());
-    if kind == XattrKind::Other {
+    if !recorded || !concerns_us(guest, kind) {
         return Ok(None);
     }
     let seen = Seen::find(guest, &target()?)?;
-    kind.may_read(&guest.cred(), &seen.attr())?;
+    kind.may_read(&cred, &seen.attr())?;
+    permit(guest, &seen, kind, Access::READ)?;
+    if kind == XattrKind::Trusted && kind.is_bare(name.to_bytes()) {
+        // The kernel would say that there is none, to a task without the capability.
+        return Err(Errno::EINVAL);
+    }
     let recorded = seen.record.as_ref().and_then(|record| record.xattrs.get(name.to_bytes()));
     match recorded {
         Some(value) if name.to_bytes() == CAPABILITY => give(guest, &shown_capability(value), &buffer),
@@ -362,8 +373,12 @@ fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, 
         return acl::set(guest, &mut seen, kind, &name, &[]).map(|()| Some(0));
     }
     let attr = seen.attr();
-    kind.may_write(&guest.cred(), &attr)?;
-    if name.to_bytes().ends_with(b".") {
+    kind.may_remove(&guest.cred(), &attr)?;
+    permit(guest, &seen, kind, Access::WRITE)?;
+    if !kind.is_recorded() {
+        return Ok(None);
+    }
+    if kind.is_bare(name.to_bytes()) {
         return Err(Errno::EINVAL);
     }
     let mut record = seen.edit();
@@ -375,7 +390,6 @@ fn remove(guest: &dyn Guest, name: u64, target: impl FnOnce() -> Result<Target, 
     }
     match seen.native_xattr(&name)? {
         Some(_) => Ok(None),
-        None if kind == XattrKind::User => Ok(None),
         None => Err(Errno::ENODATA),
     }
 }

@@ -1,5 +1,7 @@
 //! Extended attributes that a namespace's kernel keeps from its root: `fs/xattr.c`, `security/commoncap.c`.
 
+use linux_raw_sys::general::S_ISVTX;
+
 use super::acl::{ACL_ACCESS, ACL_DEFAULT};
 use super::attr::{Attr, CAPABILITY};
 use super::rules::inode_owner_or_capable;
@@ -39,9 +41,21 @@ impl XattrKind {
         }
     }
 
+    /// Whether `name`, of this kind, is no more than the prefix that all of the kind have. EINVAL
+    /// (`xattr_resolve_name`).
+    pub fn is_bare(self, name: &[u8]) -> bool {
+        matches!(self, XattrKind::Security | XattrKind::Trusted | XattrKind::User)
+            && name.iter().position(|&byte| byte == b'.') == Some(name.len() - 1)
+    }
+
     /// Whether attributes of this kind live in our records.
     pub const fn is_recorded(self) -> bool {
         !matches!(self, XattrKind::User | XattrKind::Other)
+    }
+
+    /// Whether the permission to read or write the file is needed besides.
+    pub const fn needs_access(self) -> bool {
+        matches!(self, XattrKind::User | XattrKind::Other)
     }
 
     /// Whether a task may see such an attribute (`xattr_permission` with MAY_READ): to others than CAP_SYS_ADMIN,
@@ -54,12 +68,25 @@ impl XattrKind {
         }
     }
 
-    /// Whether a task may set or remove such an attribute (`xattr_permission` with MAY_WRITE, then
-    /// `cap_inode_setxattr`, `cap_inode_removexattr`, `set_posix_acl`). EPERM, and for lists EOPNOTSUPP on links.
-    pub fn may_write(self, cred: &Cred, attr: &Attr) -> Result<(), Errno> {
+    /// Whether a task may remove such an attribute (`xattr_permission` with MAY_WRITE, then
+    /// `cap_inode_removexattr`, `set_posix_acl`). EPERM, and for lists EOPNOTSUPP on links.
+    pub fn may_remove(self, cred: &Cred, attr: &Attr) -> Result<(), Errno> {
+        match self {
+            XattrKind::Capability if !cred.capable(CapSet::SETFCAP) => Err(Errno::EPERM),
+            _ => self.may_set(cred, attr),
+        }
+    }
+
+    /// Whether a task may set such an attribute, likewise (`cap_inode_setxattr`). Who may set file capabilities is
+    /// [`may_set_capability`]'s to say, which an empty value does not reach.
+    pub fn may_set(self, cred: &Cred, attr: &Attr) -> Result<(), Errno> {
         let allowed = match self {
-            XattrKind::Capability => cred.capable(CapSet::SETFCAP),
+            XattrKind::Capability => true,
             XattrKind::Security | XattrKind::Trusted => cred.capable(CapSet::SYS_ADMIN),
+            // In a directory that all may write to, others could fill it up.
+            XattrKind::User if attr.is_dir() && attr.mode & S_ISVTX != 0 => {
+                inode_owner_or_capable(cred, attr)
+            }
             XattrKind::User => attr.is_file() || attr.is_dir(),
             XattrKind::AccessAcl | XattrKind::DefaultAcl if attr.is_link() => return Err(Errno::EOPNOTSUPP),
             XattrKind::AccessAcl | XattrKind::DefaultAcl => inode_owner_or_capable(cred, attr),
@@ -110,14 +137,19 @@ mod tests {
     fn who_may() {
         let file = Attr { uid: uid(1000), gid: gid(1000), mode: 0o100644, rdev: 0 };
         let (root, owner, other) = (user(0, 0, &[]), user(1000, 1000, &[]), user(33, 33, &[]));
-        let write = |name: &[u8], cred| XattrKind::of(name).may_write(cred, &file);
+        let write = |name: &[u8], cred| XattrKind::of(name).may_remove(cred, &file);
         for name in [&b"trusted.x"[..], b"security.x", CAPABILITY] {
             assert_eq!((write(name, &root), write(name, &owner)), (Ok(()), Err(Errno::EPERM)));
         }
         assert_eq!((write(ACL_ACCESS, &owner), write(ACL_ACCESS, &other)), (Ok(()), Err(Errno::EPERM)));
         assert_eq!(XattrKind::Trusted.may_read(&owner, &file), Err(Errno::ENODATA));
+        assert!(XattrKind::Trusted.is_bare(b"trusted.") && !XattrKind::Trusted.is_bare(b"trusted.x."));
         let device = Attr { mode: 0o020644, ..file };
-        assert_eq!(XattrKind::User.may_write(&root, &device), Err(Errno::EPERM));
+        assert_eq!(XattrKind::User.may_set(&root, &device), Err(Errno::EPERM));
+        let sticky = Attr { mode: 0o041_777, ..file };
+        assert_eq!(XattrKind::User.may_set(&owner, &sticky), Ok(()));
+        assert_eq!(XattrKind::User.may_set(&other, &sticky), Err(Errno::EPERM));
+        assert_eq!(XattrKind::Capability.may_set(&other, &file), Ok(()), "an empty value is not looked at");
         assert_eq!(XattrKind::User.may_read(&root, &device), Err(Errno::ENODATA));
     }
 
