@@ -193,6 +193,9 @@ pub trait Guest {
     /// guest has to make its call.
     fn quick_stat(&self, place: &Place<'_>, mask: u32) -> Option<[u8; STATX_SIZE]>;
 
+    /// A setting of the machine's, by its name in /proc/sys (`fs/protected_hardlinks`); 0 where it cannot be read.
+    fn sysctl(&self, name: &CStr) -> u32;
+
     /// The file mode creation mask of the task.
     fn umask(&self) -> Result<u32, Errno>;
 

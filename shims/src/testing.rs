@@ -179,6 +179,10 @@ impl Guest for Fake {
         None
     }
 
+    fn sysctl(&self, _: &CStr) -> u32 {
+        0
+    }
+
     fn umask(&self) -> Result<u32, Errno> {
         Ok(0o022)
     }

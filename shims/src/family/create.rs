@@ -13,10 +13,10 @@ use linux_raw_sys::general::{
 
 use super::acl;
 use super::file::{Seen, Target};
-use super::mknod;
+use super::{mknod, names};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
-use crate::guest::{Answer, Dir, Guest, Host, Place, Trailing, host};
+use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
 use crate::owner::{ACL_DEFAULT, Device, rules};
 
 /// The flags of open(2) with which it may make a file.
@@ -155,21 +155,7 @@ fn judge_device(guest: &dyn Guest, target: &Target) -> Option<Result<(), Errno>>
     let seen = Seen::find(guest, target).ok()?;
     seen.record.as_ref()?.device?;
     mknod::cover(&seen);
-    // A link's own directory has no say about the file that it leads to.
-    let dir = match target {
-        Target::Path { dir, path, .. } => {
-            let name = Place::Path { dir: *dir, path, trailing: Trailing::Keep };
-            let is_link = guest.find(&name).and_then(|node| node.stat()).ok()?.mode & S_IFMT == S_IFLNK;
-            if is_link { None } else { Seen::find(guest, &target.parent()).ok() }
-        }
-        _ => None,
-    };
-    Some(match dir {
-        Some(dir) if !rules::may_create_in_sticky(&guest.cred(), &dir.attr(), &seen.attr()) => {
-            Err(Errno::EACCES)
-        }
-        _ => Ok(()),
-    })
+    Some(names::may_open(guest, target))
 }
 
 fn path_of(guest: &dyn Guest, dir: i32, addr: u64, flags: u32) -> Result<Target, Errno> {
@@ -189,8 +175,13 @@ async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags:
     // Without a name, the path is that of the directory.
     let parent = if unnamed { Seen::find(&*guest, &target).map(Some) } else { plan.parent(&*guest, &target) };
     let Ok(Some(parent)) = parent else { return Answer::Native };
-    if !unnamed && !matches!(guest.find(&target.place()), Err(Errno::ENOENT)) {
-        return Answer::Native;
+    match guest.find(&target.place()) {
+        _ if unnamed => {}
+        Err(Errno::ENOENT) => {}
+        Ok(_) if flags & (O_EXCL | O_PATH) == 0 => {
+            return names::may_open(&*guest, &target).err().map_or(Answer::Native, Answer::Err);
+        }
+        _ => return Answer::Native,
     }
     if let Ok(fd) = host(&guest, Host::Native).await
         && let Err(errno) = record(&*guest, &plan, &parent, &Target::Fd(fd as i32))

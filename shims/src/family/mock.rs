@@ -38,6 +38,7 @@ pub struct Mock {
     copied_up: Rc<Cell<Option<Time>>>,
     next: Cell<u64>,
     records: Map,
+    sysctls: RefCell<BTreeMap<CString, u32>>,
     submitted: RefCell<Vec<Host>>,
     replies: RefCell<Vec<Result<u64, Errno>>>,
 }
@@ -117,6 +118,7 @@ impl Mock {
             read_only: Rc::default(),
             copied_up: Rc::default(),
             next: Cell::new(1),
+            sysctls: RefCell::default(),
             records: Map::default(),
             submitted: RefCell::default(),
             replies: RefCell::default(),
@@ -163,6 +165,11 @@ impl Mock {
     /// Lets the store have no room from now on.
     pub fn fill_store(&self) {
         self.records.full.set(true);
+    }
+
+    /// Sets what /proc/sys says.
+    pub fn protect(&self, name: &CStr, value: u32) {
+        self.sysctls.borrow_mut().insert(name.to_owned(), value);
     }
 
     /// Makes the file system read-only.
@@ -344,6 +351,10 @@ impl Guest for Mock {
     }
     fn quick_stat(&self, _: &Place<'_>, _: u32) -> Option<[u8; crate::abi::STATX_SIZE]> {
         None
+    }
+
+    fn sysctl(&self, name: &CStr) -> u32 {
+        self.sysctls.borrow().get(name).copied().unwrap_or(0)
     }
 
     fn umask(&self) -> Result<u32, Errno> {

@@ -15,6 +15,7 @@ pub mod mknod;
 #[cfg(test)]
 mod mock;
 pub mod mount;
+mod names;
 pub mod prctl;
 pub mod process;
 pub mod sched;

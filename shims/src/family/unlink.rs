@@ -1,56 +1,112 @@
 //! Calls that take names away or give new ones: unlink(2), rmdir(2), rename(2), link(2). `fs/namei.c`.
 //!
-//! The kernel does it all. But a placeholder that is covered with the machine's device is a mount point, which no
-//! namespace lets go of, so the cover is lifted first; and an inode whose last name went is forgotten.
+//! The kernel does it all, for those whom the owner lets ([`names`]). But a placeholder that is covered with the
+//! machine's device is a mount point, which no namespace lets go of, so the cover is lifted first; and an inode whose
+//! last name went is forgotten.
 
 use std::rc::Rc;
 
-use linux_raw_sys::general::AT_FDCWD;
+use linux_raw_sys::general::{AT_FDCWD, AT_REMOVEDIR};
 
 use super::file::{Seen, Target};
 use super::mknod;
-use crate::abi::Call;
+use super::names::{self, Victim};
+use crate::abi::{Call, Errno};
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
 
-/// unlink(2), rmdir(2).
+/// unlink(2).
 pub async fn unlink(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(AT_FDCWD, call.word(0))], Some(0)).await
+    gone(guest, (AT_FDCWD, call.word(0)), Victim::File).await
+}
+
+/// rmdir(2).
+pub async fn rmdir(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    gone(guest, (AT_FDCWD, call.word(0)), Victim::Any).await
 }
 
 /// unlinkat(2).
 pub async fn unlinkat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(call.int(0), call.word(1))], Some(0)).await
+    let name = (call.int(0), call.word(1));
+    match call.uint(2) {
+        0 => gone(guest, name, Victim::File).await,
+        AT_REMOVEDIR => gone(guest, name, Victim::Any).await,
+        _ => Answer::Native,
+    }
 }
 
 /// rename(2).
 pub async fn rename(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))], Some(1)).await
+    renamed(guest, [(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))], 0).await
 }
 
-/// renameat(2), renameat2(2).
+/// renameat(2).
 pub async fn renameat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(call.int(0), call.word(1)), (call.int(2), call.word(3))], Some(1)).await
+    renamed(guest, pair(&call), 0).await
+}
+
+/// renameat2(2).
+pub async fn renameat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    renamed(guest, pair(&call), call.uint(4)).await
 }
 
 /// link(2).
 pub async fn link(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))], None).await
+    linked(guest, [(AT_FDCWD, call.word(0)), (AT_FDCWD, call.word(1))], 0).await
 }
 
 /// linkat(2).
 pub async fn linkat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    changing(guest, &[(call.int(0), call.word(1)), (call.int(2), call.word(3))], None).await
+    linked(guest, pair(&call), call.uint(4)).await
 }
 
-/// Runs a call that changes what is found under `names`; what is under the one numbered `going` may lose it.
-async fn changing(guest: Rc<dyn Guest>, names: &[(i32, u64)], going: Option<usize>) -> Answer {
+/// A directory's descriptor and the address of a path.
+type Name = (i32, u64);
+
+fn pair(call: &Call) -> [Name; 2] {
+    [(call.int(0), call.word(1)), (call.int(2), call.word(3))]
+}
+
+/// A name that cannot be read is `None`: the kernel says why.
+fn read(guest: &dyn Guest, (dir, addr): Name) -> Option<Target> {
+    Target::path_at(guest, Dir::from_raw(dir), addr, Trailing::Keep).ok()
+}
+
+async fn gone(guest: Rc<dyn Guest>, name: Name, victim: Victim) -> Answer {
+    let target = read(&*guest, name);
+    let verdict = target.as_ref().map_or(Ok(()), |target| names::may_unlink(&*guest, target, victim));
+    changing(guest, &[target], Some(0), verdict).await
+}
+
+async fn renamed(guest: Rc<dyn Guest>, [from, to]: [Name; 2], flags: u32) -> Answer {
+    let targets = [read(&*guest, from), read(&*guest, to)];
+    let verdict = match &targets {
+        [Some(from), Some(to)] => names::may_rename(&*guest, from, to, flags),
+        _ => Ok(()),
+    };
+    changing(guest, &targets, Some(1), verdict).await
+}
+
+async fn linked(guest: Rc<dyn Guest>, [from, to]: [Name; 2], flags: u32) -> Answer {
+    let targets = [read(&*guest, from), read(&*guest, to)];
+    let verdict = targets[1].as_ref().map_or(Ok(()), |to| names::may_link(&*guest, from, to, flags));
+    changing(guest, &targets, None, verdict).await
+}
+
+/// Runs a call that changes what is found under `targets`, unless it is refused; what is under the one numbered `going`
+/// may lose it.
+async fn changing(
+    guest: Rc<dyn Guest>,
+    targets: &[Option<Target>],
+    going: Option<usize>,
+    verdict: Result<(), Errno>,
+) -> Answer {
+    if let Err(errno) = verdict {
+        return Answer::Err(errno);
+    }
     let store = guest.store();
     if !store.has_devices() && (going.is_none() || !store.awaits_unlink()) {
         return Answer::Native;
     }
-    let read =
-        |&(dir, addr): &(i32, u64)| Target::path_at(&*guest, Dir::from_raw(dir), addr, Trailing::Keep).ok();
-    let targets: Vec<Option<Target>> = names.iter().map(read).collect();
     let mut lifted = false;
     let mut last = None;
     for (at, target) in targets.iter().enumerate() {

@@ -3,7 +3,7 @@
 //! in the world that the guest believes in, so where the kernel asks `capable_wrt_inode_uidgid`, the effective set
 //! alone decides.
 
-use linux_raw_sys::general::{S_ISGID, S_ISUID, S_ISVTX, S_IWOTH, S_IXGRP};
+use linux_raw_sys::general::{S_ISGID, S_ISUID, S_ISVTX, S_IWGRP, S_IWOTH, S_IXGRP};
 
 use super::attr::{Attr, PERMISSIONS};
 use crate::abi::{Errno, Gid, KeepGid, KeepUid, Uid};
@@ -89,11 +89,29 @@ pub fn mode_strip_sgid(cred: &Cred, dir: &Attr, mode: u32) -> u32 {
     mode & !S_ISGID
 }
 
-/// Whether O_CREAT may open a file that exists, of a type that no sysctl speaks of (`may_create_in_sticky`): not one
-/// that somebody else than the directory's owner put into a directory like /tmp.
-pub fn may_create_in_sticky(cred: &Cred, dir: &Attr, attr: &Attr) -> bool {
-    let is_shared = dir.mode & (S_ISVTX | S_IWOTH) == S_ISVTX | S_IWOTH;
-    !is_shared || attr.uid == dir.uid || attr.uid == cred.uid.fs
+/// Whether a task may take a name away, or put another file in its place, by the sticky bit of the directory
+/// (`check_sticky`).
+pub fn check_sticky(cred: &Cred, dir: &Attr, attr: &Attr) -> bool {
+    dir.mode & S_ISVTX == 0
+        || attr.uid == cred.uid.fs
+        || dir.uid == cred.uid.fs
+        || cred.capable(CapSet::FOWNER)
+}
+
+/// Whether O_CREAT may open a file that exists (`may_create_in_sticky`): not one that somebody else than the
+/// directory's owner put into a directory like /tmp. `protected` is the sysctl for this type of file, 1 for those that
+/// none speaks of; 2 makes directories that a group may write to count as well.
+pub fn may_create_in_sticky(cred: &Cred, dir: &Attr, attr: &Attr, protected: u32) -> bool {
+    let shared = if protected >= 2 { S_IWOTH | S_IWGRP } else { S_IWOTH };
+    let is_shared = dir.mode & S_ISVTX != 0 && dir.mode & shared != 0;
+    protected == 0 || !is_shared || attr.uid == dir.uid || attr.uid == cred.uid.fs
+}
+
+/// Whether the contents of a file are no more than they seem, so that a link to it by somebody who may read and write
+/// it does no harm (`safe_hardlink_source`).
+pub fn is_plain_file(attr: &Attr) -> bool {
+    let marks_program = attr.mode & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP;
+    attr.is_file() && attr.mode & S_ISUID == 0 && !marks_program
 }
 
 #[cfg(test)]

@@ -90,7 +90,11 @@ fn may_create_in_sticky_protects_what_others_left() {
         (0, 0o777, 1000, 0, true),
         (0, 0o1775, 1000, 0, true),
     ] {
-        let verdict = may_create_in_sticky(&user(who, 0, &[]), &dir(dir_owner, 0, mode), &device(owner));
+        let verdict = may_create_in_sticky(&user(who, 0, &[]), &dir(dir_owner, 0, mode), &device(owner), 1);
         assert_eq!(verdict, allowed, "{dir_owner} {mode:o} {owner} {who}");
     }
+    let may = |mode, protected| {
+        may_create_in_sticky(&user(0, 0, &[]), &dir(0, 0, mode), &file(1000, 0, 0o644), protected)
+    };
+    assert_eq!([may(0o1777, 0), may(0o1777, 1), may(0o1775, 1), may(0o1775, 2)], [true, false, true, false]);
 }

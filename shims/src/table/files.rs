@@ -5,8 +5,6 @@ use super::Support::{self, Full, Partial};
 use super::{Case, Entry, Needs, Row, When};
 use crate::family::{bind, chmod, chown, create, dirent, mknod, mount, stat, unlink, utime, xattr};
 
-const TIMES: Support = Partial("the present time can be set by all whom the kernel lets in");
-
 const SETTING_TIMES: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
 
 /// The chown, chmod and stat families.
@@ -28,11 +26,11 @@ pub const OWNERS: &[Row] = &[
     row!(fchmodat2, Full, x86_64: At(chmod::fchmodat2), i386: At(chmod::fchmodat2)),
 
     // times: src/family/utime.rs
-    row!(utime, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime), cases: SETTING_TIMES),
-    row!(utimes, TIMES, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime), cases: SETTING_TIMES),
-    row!(futimesat, TIMES, x86_64: coroutine!(utime::futimesat), i386: coroutine!(utime::futimesat), cases: SETTING_TIMES),
-    row!(utimensat, TIMES, x86_64: coroutine!(utime::utimensat), i386: coroutine!(utime::utimensat), cases: SETTING_TIMES),
-    row!(utimensat_time64, TIMES, i386: coroutine!(utime::utimensat_time64), cases: SETTING_TIMES),
+    row!(utime, Full, x86_64: coroutine!(utime::utime), i386: coroutine!(utime::utime), cases: SETTING_TIMES),
+    row!(utimes, Full, x86_64: coroutine!(utime::utimes), i386: coroutine!(utime::utimes), cases: SETTING_TIMES),
+    row!(futimesat, Full, x86_64: coroutine!(utime::futimesat), i386: coroutine!(utime::futimesat), cases: SETTING_TIMES),
+    row!(utimensat, Full, x86_64: coroutine!(utime::utimensat), i386: coroutine!(utime::utimensat), cases: SETTING_TIMES),
+    row!(utimensat_time64, Full, i386: coroutine!(utime::utimensat_time64), cases: SETTING_TIMES),
 
     // stat: src/family/stat.rs
     row!(stat, Full, x86_64: coroutine!(stat::stat), i386: coroutine!(stat::stat32)),
@@ -100,8 +98,9 @@ pub const CREATION: &[Row] = &[
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");
 
-const RENAME: &[Case] = &[Case::under(Needs::UNLINKS.union(Needs::DEVICES))];
-const LINK: &[Case] = &[Case::under(Needs::DEVICES)];
+/// Users may not take away whatever the kernel lets them.
+const RENAME: &[Case] = &[Case::under(Needs::USER.union(Needs::UNLINKS).union(Needs::DEVICES))];
+const LINK: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
 const LIST: &[Case] = &[Case::under(Needs::DEVICES)];
 
 /// Calls that change or list what is found under a name.
@@ -110,10 +109,10 @@ pub const NAMES: &[Row] = &[
     // src/family/unlink.rs, dirent.rs, mount.rs
     row!(unlink, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink), cases: RENAME),
     row!(unlinkat, ACCESS, x86_64: coroutine!(unlink::unlinkat), i386: coroutine!(unlink::unlinkat), cases: RENAME),
-    row!(rmdir, ACCESS, x86_64: coroutine!(unlink::unlink), i386: coroutine!(unlink::unlink), cases: RENAME),
+    row!(rmdir, ACCESS, x86_64: coroutine!(unlink::rmdir), i386: coroutine!(unlink::rmdir), cases: RENAME),
     row!(rename, ACCESS, x86_64: coroutine!(unlink::rename), i386: coroutine!(unlink::rename), cases: RENAME),
     row!(renameat, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
-    row!(renameat2, ACCESS, x86_64: coroutine!(unlink::renameat), i386: coroutine!(unlink::renameat), cases: RENAME),
+    row!(renameat2, ACCESS, x86_64: coroutine!(unlink::renameat2), i386: coroutine!(unlink::renameat2), cases: RENAME),
     row!(link, ACCESS, x86_64: coroutine!(unlink::link), i386: coroutine!(unlink::link), cases: LINK),
     row!(linkat, ACCESS, x86_64: coroutine!(unlink::linkat), i386: coroutine!(unlink::linkat), cases: LINK),
     row!(getdents, Full, x86_64: coroutine!(dirent::getdents), i386: coroutine!(dirent::getdents), cases: LIST),
@@ -124,7 +123,7 @@ pub const NAMES: &[Row] = &[
 
 const XATTRS: Support = Partial("a write to a file does not take its capabilities away");
 
-const READ: &[Case] = &[Case::under(Needs::XATTRS.union(Needs::DEVICES))];
+const READ: &[Case] = &[Case::under(Needs::USER.union(Needs::XATTRS).union(Needs::DEVICES))];
 const NAMED: &[Case] = &[Case::under(Needs::XATTRS)];
 
 /// Extended attributes.

@@ -163,6 +163,16 @@ fn open(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result
     }
 }
 
+/// See [`Guest::sysctl`].
+pub(super) fn sysctl(run: &Run, name: &CStr) -> u32 {
+    let read = || {
+        let path = CString::new([b"sys/", name.to_bytes()].concat()).ok()?;
+        let text = fd::read_file(run.proc.as_raw_fd(), &path).ok()?;
+        String::from_utf8_lossy(&text).trim().parse().ok()
+    };
+    read().unwrap_or(0)
+}
+
 /// The umask line of /proc/TID/status.
 pub(super) fn umask(run: &Run, tid: i32) -> Result<u32, Errno> {
     status_field(run, tid, "Umask:").and_then(|text| u32::from_str_radix(&text, 8).ok()).ok_or(Errno::ESRCH)

@@ -279,6 +279,10 @@ impl Guest for Tracee {
         quick::stat(&self.run, self, place, mask)
     }
 
+    fn sysctl(&self, name: &CStr) -> u32 {
+        files::sysctl(&self.run, name)
+    }
+
     fn umask(&self) -> Result<u32, Errno> {
         files::umask(&self.run, self.tid)
     }
