@@ -7,6 +7,7 @@
 
 mod differences;
 mod generate;
+mod grid;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -34,6 +35,8 @@ struct Bench {
     guest: PathBuf,
     /// Where remainroot is started.
     place: Place,
+    /// Where a store that lasts is kept.
+    store: PathBuf,
     starts: Cell<u32>,
 }
 
@@ -46,21 +49,24 @@ enum Place {
     NoNamespace,
     /// In a namespace of one id, as its root, but without any capability.
     NoCapabilities,
+    /// On the host, with a store that lasts, so that files carry their owners in attributes that nobody sees.
+    Lasting,
 }
 
 impl Place {
     /// Whether the guest may mount.
     fn devices(self) -> Devices {
         match self {
-            Place::Host => Devices::Covered,
+            Place::Host | Place::Lasting => Devices::Covered,
             Place::NoNamespace | Place::NoCapabilities => Devices::Placeholders,
         }
     }
 
     /// The words that come before the guest program.
-    fn words(self, remainroot: &str) -> Vec<&str> {
+    fn words<'a>(self, remainroot: &'a str, store: &'a str) -> Vec<&'a str> {
         match self {
-            Place::Host => vec![remainroot, "--"],
+            Place::Host => vec![remainroot, "--store", "memory", "--"],
+            Place::Lasting => vec![remainroot, "--store", store, "--"],
             Place::NoNamespace => vec![remainroot, "--userns", "none", "--"],
             Place::NoCapabilities => {
                 let mut words =
@@ -77,7 +83,7 @@ type Printed = Vec<String>;
 
 impl Bench {
     /// `None` if this machine cannot, which has been said.
-    fn new(test: &str, machine: Machine, place: Place) -> Option<Bench> {
+    fn new(test: &str, guest: &str, machine: Machine, place: Place) -> Option<Bench> {
         if !is_root() {
             skipped(test, "the kernel's half of the comparison needs real root");
             return None;
@@ -86,8 +92,9 @@ impl Bench {
             return None;
         }
         let lab = Lab::new();
-        let guest = lab.guest("files", machine);
-        Some(Bench { lab, guest, place, starts: Cell::new(0) })
+        let guest = lab.guest(guest, machine);
+        let store = lab.home("store");
+        Some(Bench { lab, guest, place, store, starts: Cell::new(0) })
     }
 
     /// Runs a script in a new directory of the world's. What a hung or failed start printed stands, with how it ended.
@@ -117,14 +124,19 @@ impl Bench {
         text
     }
 
-    /// What the kernel and remainroot print.
+    /// What the kernel and remainroot print about a script.
     fn both(&self, script: &str) -> (String, String) {
+        self.both_with(&[], script)
+    }
+
+    /// The same, of a guest program with arguments. It has mounts of its own.
+    fn both_with(&self, arguments: &[&str], script: &str) -> (String, String) {
         let mut native = Command::new("timeout");
-        native.args(["--kill-after=5", PATIENCE]).arg(&self.guest);
+        native.args(["--kill-after=5", PATIENCE, "unshare", "--mount"]).arg(&self.guest).args(arguments);
         let mut ours = self.lab.unprivileged("timeout");
-        let remainroot = self.lab.remainroot();
-        let words = self.place.words(remainroot.to_str().expect("a plain path"));
-        ours.args(["--kill-after=5", PATIENCE]).args(words).arg(&self.guest);
+        let (remainroot, store) = (self.lab.remainroot(), self.store.to_str().expect("a plain path"));
+        let words = self.place.words(remainroot.to_str().expect("a plain path"), store);
+        ours.args(["--kill-after=5", PATIENCE]).args(words).arg(&self.guest).args(arguments);
         (self.run(native, "native", script), self.run(ours, "ours", script))
     }
 }
@@ -197,7 +209,7 @@ fn from_env(name: &str) -> Option<u64> {
 
 /// Generated sequences agree.
 fn agree(test: &str, machine: Machine, place: Place, cases: u64) {
-    let Some(bench) = Bench::new(test, machine, place) else { return };
+    let Some(bench) = Bench::new(test, "files", machine, place) else { return };
     let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let seed = from_env("REMAINROOT_ORACLE_SEED").unwrap_or(clock);
@@ -249,10 +261,16 @@ fn files_agree_without_capabilities() {
     agree("files_agree_without_capabilities", Machine::X86_64, Place::NoCapabilities, 300);
 }
 
+#[test]
+fn files_agree_with_a_store_that_lasts() {
+    agree("files_agree_with_a_store_that_lasts", Machine::X86_64, Place::Lasting, 500);
+}
+
 /// A listed difference that is none any more must be struck off the list.
 #[test]
 fn known_differences_still_differ() {
-    let Some(bench) = Bench::new("known_differences_still_differ", Machine::X86_64, Place::Host) else {
+    let Some(bench) = Bench::new("known_differences_still_differ", "files", Machine::X86_64, Place::Host)
+    else {
         return;
     };
     for (why, ops) in differences::KNOWN {
@@ -265,7 +283,9 @@ fn known_differences_still_differ() {
 #[test]
 fn fixed_sequences_agree() {
     for machine in [Machine::X86_64, Machine::I386] {
-        let Some(bench) = Bench::new("fixed_sequences_agree", machine, Place::Host) else { continue };
+        let Some(bench) = Bench::new("fixed_sequences_agree", "files", machine, Place::Host) else {
+            continue;
+        };
         for (what, ops) in differences::FIXED {
             if let Some(difference) = differs(&bench, &format!("S\n{ops}E\n")) {
                 panic!("{what} ({machine:?}):\n{difference}");
