@@ -42,6 +42,8 @@ pub struct Kept {
     devices: RefCell<Option<AHashSet<(u64, u64)>>>,
     systems: Systems,
     mirror: Option<Format>,
+    /// Whether files were met that carry their modes, in whatever format.
+    carry_modes: Cell<bool>,
     /// Whether trouble with the index was told.
     told: Cell<bool>,
     /// Files whose attributes make no sense, which was told.
@@ -74,6 +76,7 @@ impl Kept {
             devices: RefCell::default(),
             systems,
             mirror,
+            carry_modes: Cell::new(mirror == Some(Format::Override)),
             told: Cell::default(),
             malformed: RefCell::default(),
         }
@@ -175,6 +178,7 @@ impl Kept {
         match carried {
             None => known,
             Some(carried) => {
+                self.carry_modes.set(self.carry_modes.get() || carried.tells_mode());
                 let known = known.unwrap_or_else(|| self.unowned(inode));
                 Some(carried.over(known, inode))
             }
@@ -272,8 +276,7 @@ impl Kept {
         let now = self.cache.epoch.get();
         let base = match self.cache.entries.borrow().get(&inode.id).filter(|entry| entry.is_of(inode, None)) {
             Some(entry) if entry.epoch == now || entry.is(fact::DYING) => return record,
-            Some(entry) => Some(entry.record()),
-            None => None,
+            entry => entry.map(Entry::record),
         };
         let absent = self.cache.absent.borrow().get(&inode.id).map(|absent| absent.epoch);
         if self.index.is_none() || base.is_none() && absent.is_none_or(|then| then == now) {
@@ -488,7 +491,7 @@ impl Store for Kept {
     }
 
     fn mirrors_modes(&self) -> bool {
-        self.mirror == Some(Format::Override)
+        self.carry_modes.get()
     }
 }
 

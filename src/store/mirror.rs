@@ -34,6 +34,11 @@ pub fn carries(inode: &Inode) -> bool {
 }
 
 impl Carried {
+    /// Whether it says what the mode is.
+    pub const fn tells_mode(&self) -> bool {
+        self.mode.is_some()
+    }
+
     /// Lays it over what else is known of `inode`.
     pub fn over(self, mut record: Record, inode: &Inode) -> Record {
         record.uid = self.uid.or(record.uid);

@@ -71,6 +71,16 @@ fn a_tree_that_arrives_with_attributes_is_understood() {
 }
 
 #[test]
+fn the_mode_that_a_file_came_with_can_be_changed() {
+    let home = Home::new();
+    home.natively("touch f; chmod 755 f");
+    set_xattr(&home.dir.join("f"), OVERRIDE, b"5:6:0755:file");
+    assert_eq!(home.run("chmod 700 f; stat -c '%u %a' f"), "5 700\n");
+    assert_eq!(home.run("stat -c '%u %a' f; chmod 4711 f; chmod 640 f"), "5 700\n");
+    assert_eq!(home.run("stat -c '%u %a' f"), "5 640\n");
+}
+
+#[test]
 fn no_guest_sees_them() {
     let home = Home::new();
     home.run("mkdir d; touch d/f; chown 33:44 d/f");
