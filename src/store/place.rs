@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::Uid;
 
 use super::fault::{Fault, Kind};
@@ -134,23 +135,46 @@ pub fn rows(choice: &Choice) -> Result<Vec<Row>, Fault> {
     Ok(rows)
 }
 
-/// Moves a damaged index out of the way, so that a new one can be made. Returns its new name.
+/// Moves a damaged index out of the way, so that a new one can be made. Returns its new name, which nothing had before.
 ///
 /// # Errors
-/// Why it cannot be moved.
+/// Why it cannot be moved. A run that has it open would go on to record in it, for nobody.
 pub fn set_aside(fault: &Fault) -> Result<PathBuf, Fault> {
     let with = |path: &Path, ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);
         PathBuf::from(name)
     };
-    let aside = with(&fault.path, ".damaged");
+    if is_open(&fault.path) {
+        let why = "it is damaged, and a run has it open: repair it when that has ended";
+        return Err(Fault::new(&fault.path, Kind::Other(why.to_owned())));
+    }
+    let numbered = |number: u32| match number {
+        1 => with(&fault.path, ".damaged"),
+        number => with(&fault.path, &format!(".damaged.{number}")),
+    };
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    let aside = (1..=u32::MAX).map(numbered).find(is_free).unwrap_or_else(|| numbered(1));
     fs::rename(&fault.path, &aside).map_err(|error| Fault::io(&fault.path, &error))?;
     // What they hold belongs to the index that was moved.
     for ending in ["-wal", "-shm"] {
         let _ = fs::rename(with(&fault.path, ending), with(&aside, ending));
     }
     Ok(aside)
+}
+
+/// Whether another process has a database open: in WAL mode each keeps its shared lock (`SHARED_FIRST`, `SHARED_SIZE` of
+/// SQLite's file format) until it closes it. To be called while this process has no connection to it.
+fn is_open(path: &Path) -> bool {
+    let Ok(file) = File::options().read(true).write(true).open(path) else { return false };
+    let mut range = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: 0x4000_0002,
+        l_len: 510,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_GETLK(&mut range)).is_ok() && range.l_type != libc::F_UNLCK as i16
 }
 
 /// The directory that was chosen, if there is an index in it.

@@ -1,6 +1,9 @@
 //! Stores that cannot be used.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use crate::{Home, succeeds};
 
@@ -72,4 +75,37 @@ fn the_default_place_is_the_users_own() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "5:6\n", "{err}");
         assert!(err.contains("will be forgotten after this run: /") && err.lines().count() == 1, "{err}");
     }
+}
+
+#[test]
+fn a_damaged_index_that_a_run_has_open_stays_where_it_is() {
+    let home = Home::new();
+    let index = home.dir.join("store/index.db");
+    home.natively("mkdir tree");
+    let mut run = home.command();
+    run.args(["--", "sh", "-c", "ln -s x tree/l; chown -h 5:5 tree/l; read line"]).stdin(Stdio::piped());
+    let mut run = run.spawn().expect("remainroot starts");
+    let repair = || {
+        let mut command = home.lab.command();
+        command.current_dir(&home.dir).args(["owners", "repair", "--store", "store", "tree"]);
+        String::from_utf8_lossy(&command.output().expect("it starts").stderr).into_owned()
+    };
+    // Until its keeper has moved the log's pages into it.
+    let start = Instant::now();
+    while fs::metadata(&index).map_or(0, |file| file.len()) <= 2048 {
+        assert!(start.elapsed() < Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let damage = || {
+        let file = File::options().write(true).open(&index).expect("the index is there");
+        file.write_all_at(&[0xFF; 600], 1024).expect("it can be written");
+    };
+    damage();
+    let err = repair();
+    assert!(err.contains("it is damaged, and a run has it open"), "{err}");
+    drop(run.stdin.take());
+    run.wait().expect("it ends");
+    damage();
+    let err = repair();
+    assert!(err.contains("it is store/index.db.damaged now"), "{err}");
 }
