@@ -42,8 +42,9 @@ fn device(claimed: Claimed, inode: &Inode) -> Result<Option<Device>, String> {
     let native = Kind::of(inode.mode);
     let wanted = Kind::of(claimed.type_bits());
     match claimed {
-        Claimed::Char(rdev) if native == Kind::File => Ok(Some(Device::Char(rdev))),
-        Claimed::Block(rdev) if native == Kind::File => Ok(Some(Device::Block(rdev))),
+        // What a run makes, or an unprivileged tool.
+        Claimed::Char(rdev) if matches!(native, Kind::File | Kind::Socket) => Ok(Some(Device::Char(rdev))),
+        Claimed::Block(rdev) if matches!(native, Kind::File | Kind::Socket) => Ok(Some(Device::Block(rdev))),
         Claimed::Char(rdev) | Claimed::Block(rdev) if native == wanted && rdev != inode.rdev => {
             Err("it is another device".to_owned())
         }

@@ -146,7 +146,11 @@ fn is_of_another(row: &Row, entry: &Entry) -> bool {
 
 /// Whether a record says of a file that it is a device, which it cannot be.
 fn stands_for_nothing(record: &Record, entry: &Entry) -> bool {
-    record.device.is_some() && (Kind::of(entry.inode.mode) != Kind::File || entry.native_size > 0)
+    let stands_for_one = match Kind::of(entry.inode.mode) {
+        Kind::File => entry.native_size == 0,
+        kind => kind == Kind::Socket,
+    };
+    record.device.is_some() && !stands_for_one
 }
 
 /// Whether a file is of a type that can have attributes of users.

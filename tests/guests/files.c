@@ -146,11 +146,16 @@ static void stat_by(int how, const char *path) {
         close(fd);
 }
 
-// Opens a file for the calls that take no O_PATH descriptor. Devices are opened as paths only, since opening one has
-// effects, and a placeholder cannot be opened as what it stands for.
+static int is_device(const struct stat *s) { return S_ISCHR(s->st_mode) || S_ISBLK(s->st_mode); }
+
+// A device that no machine has: the major number is for local use.
+static int is_absent(const struct stat *s) { return s->st_rdev >> 8 == 240; }
+
+// Opens a file for the calls that take no O_PATH descriptor. Devices that may exist are opened as paths only, since
+// opening one has effects.
 static int open_file(const char *path, int flags) {
     struct stat s;
-    if (stat(path, &s) == 0 && (S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode)))
+    if (stat(path, &s) == 0 && is_device(&s) && !is_absent(&s))
         flags = O_PATH;
     return open(path, flags | O_NONBLOCK | O_NOCTTY);
 }
@@ -331,7 +336,7 @@ static long create_by(int how, const char *path, unsigned mode) {
     struct open_how request = {.flags = O_CREAT | O_RDONLY | O_NONBLOCK, .mode = mode & 07777};
     struct stat s;
     long fd;
-    if (stat(path, &s) == 0 && (S_ISCHR(s.st_mode) || S_ISBLK(s.st_mode)))
+    if (stat(path, &s) == 0 && is_device(&s) && !is_absent(&s))
         how = 1;
     switch (how) {
     case 0:
@@ -523,6 +528,30 @@ static long write_to(const char *path) {
     return r;
 }
 
+// Makes a file one byte long, or empty. Devices are left alone.
+static long truncate_by(int how, const char *path) {
+    struct stat s;
+    int fd;
+    if (stat(path, &s) == 0 && is_device(&s) && !is_absent(&s))
+        return 0;
+    switch (how) {
+    case 0:
+        return syscall(SYS_truncate, path, 1L);
+    case 1:
+        fd = open(path, O_WRONLY | O_TRUNC | O_NONBLOCK);
+        break;
+    default:
+        fd = open(path, O_RDWR | O_NONBLOCK);
+    }
+    if (fd < 0)
+        return fd;
+    long r = how == 1 ? 0 : syscall(SYS_ftruncate, fd, 1L);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return r;
+}
+
 static void read_from(const char *path) {
     unsigned char byte = 0xee;
     struct stat s;
@@ -608,6 +637,8 @@ static void act(char *line) {
         say_result(bind_to(path, 1));
     else if (!strcmp(op, "write"))
         say_result(write_to(path));
+    else if (!strcmp(op, "truncate"))
+        say_result(truncate_by(NUMBER(2), path));
     else if (!strcmp(op, "read"))
         read_from(path);
     else if (!strcmp(op, "setxattr")) {

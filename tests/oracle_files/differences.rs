@@ -35,6 +35,12 @@ pub const FIXED: &[(&str, &str)] = &[
          0 unlink dev/n\n0 unlink dev/zero\n0 rmdir dev\n",
     ),
     (
+        "a device that is not there has an owner, a mode and names, but cannot be opened, truncated or written to",
+        "0 mknod a 0060660 0xf001\n0 chown a 0 33 33\n0 chmod a 0 0666\n0 read a\n0 write a\n0 truncate a 0\n0 ls .\n\
+         0 setxattr a 0 user.x 61 0\n0 link a b\n0 rename b c\n1 read c\n0 create c 0 0644\n0 create c 1 0644\n\
+         0 mknod t 0020660 0xf002\n0 read t\n0 unlink t\n",
+    ),
+    (
         "two devices of one kind have owners and modes of their own",
         "0 mknod a 0020600 0x103\n0 mknod b 0020666 0x103\n0 chown a 0 33 33\n0 stat b 1\n0 rename a c\n0 stat c 1\n",
     ),

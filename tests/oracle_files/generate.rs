@@ -252,7 +252,7 @@ fn what() -> impl Strategy<Value = What> {
         (path(), select(vec!["a", "d", "b", "none"])).prop_map(|(path, to)| What::Symlink { path, to });
     let kinds =
         select(vec![0o020000, 0o020000, 0o060000, 0o010000, 0o140000, 0o100000, 0, 0o040000, 0o030000]);
-    let devs = select(vec![0x103, 0x103, 0x105, 0x801, 0x401, 0x1_2345, 0x1000_0000, 0]);
+    let devs = select(vec![0x103, 0x103, 0x105, 0x801, 0x401, 0x1_2345, 0xF001, 0xF002, 0x1000_0000, 0]);
     let mknod = (path(), any::<bool>(), kinds, file_mode(), devs)
         .prop_map(|(path, at, kind, mode, dev)| What::Mknod { path, at, mode: kind | mode, dev });
     let pair = (select(vec!["link", "rename", "rename", "renameat2"]), path(), path(), 0..4u32)

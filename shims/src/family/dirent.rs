@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use linux_raw_sys::general::{DT_REG, S_IFMT};
+use linux_raw_sys::general::{DT_REG, DT_SOCK, S_IFMT};
 
 use super::file::{Seen, Target};
 use crate::abi::{Abi, Call};
@@ -63,7 +63,7 @@ fn retype(guest: &dyn Guest, call: &Call, layout: &Layout, length: usize) -> Res
     let mut at = 0;
     while let Some(entry) = Entry::read(&bytes[at..], layout) {
         let id = FileId { dev, ino: entry.ino };
-        if u32::from(entry.kind) == DT_REG && guest.store().may_be_device(id) {
+        if matches!(u32::from(entry.kind), DT_REG | DT_SOCK) && guest.store().may_be_device(id) {
             let target = Target::Path { dir: Dir::Fd(fd), path: entry.name.into(), trailing: Trailing::Keep };
             let kind = Seen::find(guest, &target).map(|seen| ((seen.attr().mode & S_IFMT) >> 12) as u8);
             if let Ok(kind) = kind {

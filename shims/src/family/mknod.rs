@@ -1,16 +1,16 @@
 //! mknod(2): `do_mknodat` in `fs/namei.c`.
 //!
-//! Devices become placeholders: empty regular files with a record that says what they stand for. Those that are the
-//! same for everyone and hold nothing (null, zero, …) are covered with the machine's own, so that opening them costs
-//! nothing.
+//! Devices become placeholders: sockets with a record that says what they stand for. The kernel lets nobody open a
+//! socket either, and answers as it does for a device that is not there: ENXIO. What is the same for everyone and holds
+//! nothing (null, zero, …) is an empty file instead, covered with the machine's own, so that opening it costs nothing.
 
 use std::rc::Rc;
 
-use linux_raw_sys::general::{AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG};
+use linux_raw_sys::general::{AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG, S_IFSOCK};
 
 use super::create::{self, Plan};
 use super::file::{Seen, Target};
-use crate::abi::Call;
+use crate::abi::{Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
 use crate::owner::{Device, PERMISSIONS, harmless_device};
@@ -47,8 +47,14 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
     let target = Target::path_at(&*guest, Dir::from_raw(dir), call.word(first), Trailing::Keep);
     let parent = target.and_then(|target| Ok((plan.parent(&*guest, &target)?, target)));
     let Ok((Some(parent), target)) = parent else { return Answer::Native };
-    let placeholder = call.with(first + 1, u64::from(S_IFREG | mode & PERMISSIONS));
-    if host(&guest, Host::With(placeholder.args)).await.is_ok() {
+    let make = |kind: u32| Host::With(call.with(first + 1, u64::from(kind | mode & PERMISSIONS)).args);
+    let kind = placeholder(&*guest, device);
+    let mut result = host(&guest, make(kind)).await;
+    if kind == S_IFSOCK && result == Err(Errno::EPERM) {
+        // A file system that has no sockets.
+        result = host(&guest, make(S_IFREG)).await;
+    }
+    if result.is_ok() {
         match create::record(&*guest, &plan, &parent, &target) {
             Ok(Some(child)) => cover(&child),
             Ok(None) => {}
@@ -56,6 +62,12 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
         }
     }
     Answer::Native
+}
+
+/// The type of the file that stands for a device. Where it cannot be covered, one that takes what is written to it is
+/// better than none; and only a regular file can carry the attribute that says what it is.
+fn placeholder(guest: &dyn Guest, device: Device) -> u32 {
+    if harmless_device(device).is_some() || guest.store().mirrors_modes() { S_IFREG } else { S_IFSOCK }
 }
 
 /// Covers a placeholder with the machine's device, where it is harmless and mounts are allowed, and unless it was found
@@ -94,14 +106,32 @@ mod tests {
         assert_eq!(make(&mock, S_IFBLK | 0o666, makedev(8, 1)), Answer::Native);
         let attr = mock.attr("/dev");
         assert_eq!((attr.mode, attr.rdev), (S_IFBLK | 0o644, makedev(8, 1)));
-        assert_eq!((mock.native_mode("/dev"), mock.cover("/dev")), (S_IFREG | 0o644, None));
+        assert_eq!((mock.native_mode("/dev"), mock.cover("/dev")), (S_IFSOCK | 0o644, None));
+    }
+
+    #[test]
+    fn without_sockets_it_is_a_file() {
+        let mock = Rc::new(Mock::new());
+        let made = call(&mock, &["/dev"], &[u64::from(S_IFBLK | 0o666), makedev(8, 1)]);
+        let kernel = |mock: &Mock, host| match host {
+            Host::With(args) if args[1] as u32 & S_IFMT == S_IFREG => {
+                mock.file("/dev", args[1] as u32);
+                Ok(0)
+            }
+            _ => Err(Errno::EPERM),
+        };
+        assert_eq!(run(&mock, |guest| mknod(guest, made), kernel), Answer::Native);
+        assert_eq!((mock.attr("/dev").mode, mock.native_mode("/dev")), (S_IFBLK | 0o666, S_IFREG | 0o666));
     }
 
     #[test]
     fn null_is_covered_with_the_machines() {
         let mock = Rc::new(Mock::new());
         make(&mock, S_IFCHR | 0o666, makedev(1, 3));
-        assert_eq!(mock.cover("/dev").as_deref(), Some(c"null"));
+        assert_eq!(
+            (mock.native_mode("/dev"), mock.cover("/dev").as_deref()),
+            (S_IFREG | 0o644, Some(c"null"))
+        );
     }
 
     #[test]

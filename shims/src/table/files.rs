@@ -52,8 +52,9 @@ const ACCESS: Support =
 const LINKS: Support = Partial(
     "permissions as with mkdir; a file made through a dangling link gets its group by the link's directory",
 );
-const DEVICES: Support =
-    Partial("null, zero, full, random, urandom and tty open; others are empty placeholders");
+const DEVICES: Support = Partial(
+    "null, zero, full, random, urandom and tty open; others answer ENXIO, or with --owner-xattr override are empty files",
+);
 const PORTS: Support =
     Partial("ports below ip_unprivileged_port_start need a network namespace of the guest's own");
 /// Whatever root makes is right as it is, unless it inherits something.
