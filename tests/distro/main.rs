@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use support::{Lab, is_root, skipped};
@@ -27,6 +28,8 @@ struct Site {
     lab: Lab,
     home: PathBuf,
     mirror: Result<String, String>,
+    /// `SOURCE_DATE_EPOCH` for all: what writes the day down writes the same, and no image shows a later time.
+    epoch: String,
     /// The minbase tree, made by whoever needs it first.
     base: OnceLock<Result<PathBuf, String>>,
 }
@@ -35,10 +38,13 @@ impl Site {
     fn new() -> Site {
         let lab = Lab::new();
         let home = lab.home("home");
-        for name in ["install.sh", "whole.sh", "env-podman.sh", "env-bwrap.sh", "env-runc.sh"] {
+        for name in ["install.sh", "whole.sh", "settle.sh", "env-podman.sh", "env-bwrap.sh", "env-runc.sh"] {
             fs::copy(script(name), lab.path().join(name)).expect("a copy of a script");
         }
-        Site { lab, home, mirror: mirror(), base: OnceLock::new() }
+        let settle = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/proof/settle.sh");
+        fs::copy(settle, lab.path().join("proof-settle.sh")).expect("a copy of a script");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time behind 1970");
+        Site { lab, home, mirror: mirror(), epoch: now.as_secs().to_string(), base: OnceLock::new() }
     }
 
     fn mirror(&self) -> Result<&str, String> {
@@ -55,7 +61,7 @@ impl Site {
         let mut timeout = self.lab.unprivileged("timeout");
         timeout.current_dir(&self.home).args(["--kill-after=10", PATIENCE]).args(command);
         timeout.env_clear().env("HOME", &self.home).env("LANG", "C.UTF-8");
-        timeout.env("PATH", PATH);
+        timeout.env("PATH", PATH).env("SOURCE_DATE_EPOCH", &self.epoch);
         logged(what, timeout, &self.lab.path().join(format!("{what}.log")))
     }
 
@@ -64,6 +70,15 @@ impl Site {
         let command: Vec<&Path> =
             std::iter::once(binary.as_path()).chain(words.iter().map(Path::new)).collect();
         self.run(what, &command)
+    }
+
+    /// Runs a command as real root, in `dir`, with the environment that [`Site::run`] gives.
+    fn natively(&self, what: &str, dir: &Path, command: &[&Path]) -> Result<String, String> {
+        let mut timeout = Command::new("timeout");
+        timeout.current_dir(dir).args(["--kill-after=10", PATIENCE]).args(command);
+        timeout.env_clear().env("HOME", dir).env("LANG", "C.UTF-8");
+        timeout.env("PATH", PATH).env("SOURCE_DATE_EPOCH", &self.epoch);
+        logged(what, timeout, &self.lab.path().join(format!("{what}.log")))
     }
 
     /// The minbase tree: `remainroot -- debootstrap`.
@@ -187,39 +202,66 @@ fn as_real_root_gets_it(site: &Site) -> Result<(), Failed> {
 
     let native = site.lab.path().join("native");
     fs::create_dir(&native)?;
-    let mut unshare = Command::new("timeout");
-    unshare.args(["--kill-after=10", PATIENCE, "unshare", "--mount", "sh"]).arg(&whole).args(arguments);
-    logged("native", unshare_in(unshare, &native), &site.lab.path().join("native.log"))?;
+    let command = [
+        &["unshare".as_ref(), "--mount".as_ref(), "sh".as_ref(), whole.as_path()][..],
+        &arguments.map(Path::new),
+    ];
+    site.natively("native", &native, &command.concat())?;
 
     let [ours, theirs] = [&listing, &native.join("whole.list")].map(fs::read_to_string);
     let (ours, theirs) = (ours?, theirs?);
-    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    let (ours, theirs) = (lines(&ours), lines(&theirs));
-    if theirs.len() < 10_000 {
-        return Err(format!("only {} lines of listing", theirs.len()).into());
+    if theirs.lines().count() < 10_000 {
+        return Err(format!("only {} lines of listing", theirs.lines().count()).into());
     }
+    if let Some(differences) = differences(&ours, &theirs) {
+        return Err(differences.into());
+    }
+    same_image(site, &native)?;
+    fs::remove_dir_all(tree)?;
+    Ok(fs::remove_dir_all(native)?)
+}
+
+/// Of both trees, without what differs between any two builds, an image: layer and all must have the same digests.
+fn same_image(site: &Site, native: &Path) -> Result<(), Failed> {
+    let settle = site.script("settle.sh");
+    let settle: [&Path; 3] = ["sh".as_ref(), &settle, "./whole".as_ref()];
+    let remainroot = site.lab.remainroot();
+    site.run("settle", &[&[&*remainroot, "--".as_ref()][..], &settle].concat())?;
+    site.natively("native-settle", native, &settle)?;
+    let both = |format, output| {
+        let words = ["owners", "export", "--format", format, "--compression", "zstd", "-o", output, "whole"];
+        let export = [&[&*remainroot][..], &words.map(Path::new)].concat();
+        site.run("export", &export)?;
+        site.natively("native-export", native, &export)
+    };
+    both("oci", "image")?;
+    // The index has the digest of the manifest, which has those of layer and configuration.
+    let read = |name: &str| [&site.home, native].map(|dir| fs::read_to_string(dir.join(name)));
+    let [ours, theirs] = read("image/index.json");
+    if ours? != theirs? {
+        both("mtree", "whole.mtree")?;
+        let [ours, theirs] = read("whole.mtree");
+        return Err(differences(&ours?, &theirs?).unwrap_or_else(|| "attributes differ".to_owned()).into());
+    }
+    fs::remove_dir_all(site.home.join("image"))?;
+    Ok(())
+}
+
+/// The lines that only one of two listings has, if there are any.
+fn differences(ours: &str, theirs: &str) -> Option<String> {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (ours, theirs) = (lines(ours), lines(theirs));
     let differences: Vec<String> = theirs
         .difference(&ours)
         .map(|line| format!("real root:  {line}"))
         .chain(ours.difference(&theirs).map(|line| format!("remainroot: {line}")))
         .collect();
-    if !differences.is_empty() {
-        return Err(differences.join("\n").into());
-    }
-    fs::remove_dir_all(tree)?;
-    Ok(fs::remove_dir_all(native)?)
+    (!differences.is_empty()).then(|| differences.join("\n"))
 }
 
 /// Whether a program is there, for those who have sbin in their PATH.
 fn installed(program: &str) -> bool {
     PATH.split(':').any(|dir| Path::new(dir).join(program).exists())
-}
-
-/// A command of real root's, in `dir`, with the environment that [`Site::run`] gives.
-fn unshare_in(mut command: Command, dir: &Path) -> Command {
-    command.current_dir(dir).env_clear().env("HOME", dir).env("LANG", "C.UTF-8");
-    command.env("PATH", PATH);
-    command
 }
 
 fn main() {
