@@ -128,7 +128,7 @@ fn import(format: ImportArg, args: StoreArgs, tree: &Path, file: Option<PathBuf>
         "{taken} recorded, {unchanged} known to be so; not mentioned: {unmentioned}; not in the tree: {strangers}; \
          not what was said: {refused}"
     );
-    Ok(0)
+    Ok(if refused > 0 { DIFFERENT } else { 0 })
 }
 
 /// Writes to standard output. Once the reader has seen enough, there is nothing more to do.

@@ -71,7 +71,8 @@ pub enum Owners {
     },
     /// Take over what other programs have written down of the owners of a tree.
     ///
-    /// All of it is read and compared with the tree before anything is recorded; what does not match is told.
+    /// All of it is read and compared with the tree before anything is recorded; what does not match is told. The exit
+    /// status is 1 if some of the files are not what was said of them, and were left as they are.
     Import {
         /// What FILE is.
         #[arg(long, value_enum, value_name = "FORMAT")]

@@ -1,6 +1,7 @@
 //! Names as formats of text write them.
 
 use std::fmt::Write;
+use std::path::Path;
 
 /// Bytes as mtree(5) writes them (vis(3) with VIS_CSTYLE off): backslash and three octal digits for everything but
 /// visible ASCII, and for what the format itself uses.
@@ -27,6 +28,16 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Bytes for messages: as they are, but for what a terminal would take for a command.
 pub(super) fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
+}
+
+/// A path below a tree's root as people would write it.
+pub(super) fn below(root: &Path, path: &[u8]) -> String {
+    let root = root.to_string_lossy();
+    if path.is_empty() {
+        root.into_owned()
+    } else {
+        format!("{}/{}", root.trim_end_matches('/'), shown(path))
+    }
 }
 
 /// Seconds since the epoch as a date and time (RFC 3339).
@@ -58,6 +69,13 @@ mod tests {
     #[test]
     fn messages_hold_no_commands_for_a_terminal() {
         assert_eq!(shown(b"a\x1b[2Jb"), "a\u{FFFD}[2Jb");
+    }
+
+    #[test]
+    fn paths_begin_with_the_root() {
+        assert_eq!(below("/".as_ref(), b"a"), "/a");
+        assert_eq!(below("tree/".as_ref(), b"a/b\x07"), "tree/a/b\u{FFFD}");
+        assert_eq!(below("tree".as_ref(), b""), "tree");
     }
 
     #[test]

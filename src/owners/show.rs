@@ -32,7 +32,7 @@ pub fn show(
         let tree = Tree { path, store, world };
         match depth {
             Depth::Named => print(&lines(path, &tree.root(&progress)?))?,
-            Depth::Below => tree.each(&progress, |entry| print(&lines(path, &entry)))?,
+            Depth::Below => tree.each(&progress, None, |entry| print(&lines(path, &entry)))?,
         }
     }
     Ok(())

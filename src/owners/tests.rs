@@ -225,7 +225,7 @@ fn where_there_is_no_room_what_was_known_stands() {
     assert!(why.contains("tree/d: No space left on device\nnothing was recorded"), "{why}");
     let tree = Tree { path: &path, store: &store, world: NATIVE };
     let mut owners = Vec::new();
-    let known = tree.each(&Progress::new("looking"), |entry| {
+    let known = tree.each(&Progress::new("looking"), None, |entry| {
         owners.extend(entry.record.map(|record| (record.uid, record.gid)));
         Ok(())
     });
@@ -369,7 +369,7 @@ fn a_lost_index_is_made_anew_from_attributes() {
             Ok(())
         });
         let mut known = Vec::new();
-        let looked = tree.each(&Progress::new("looking"), |entry| {
+        let looked = tree.each(&Progress::new("looking"), None, |entry| {
             known.extend(entry.stored.as_ref().map(|record| (shown(&entry.path), record.uid.raw())));
             Ok(())
         });

@@ -13,7 +13,7 @@ use remainroot_shims::owner::mirror::is_ours;
 use remainroot_shims::owner::{Attr, CAPABILITY, FileId, Inode, Record, Store, Time, World};
 
 use super::entry::{Entry, Kind, Xattrs, through};
-pub(super) use super::names::shown;
+use super::names::{below, shown};
 use super::progress::Progress;
 use super::walk::{Found, Walk};
 use super::{Trouble, claims};
@@ -60,13 +60,15 @@ impl Entries<'_> {
 }
 
 impl Tree<'_> {
-    /// Calls `each` with every entry.
+    /// Calls `each` with every entry but `own`, what is being written meanwhile, and what is below that.
     pub fn each(
         &self,
         progress: &Progress,
+        own: Option<FileId>,
         mut each: impl FnMut(Entry) -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         let mut entries = self.entries(progress)?;
+        entries.walk.leave_out(own);
         while let Some(entry) = entries.next()? {
             each(entry)?;
         }
@@ -81,22 +83,17 @@ impl Tree<'_> {
     /// All files, without what is known of them.
     pub(super) fn walk(&self) -> Result<Walk, Trouble> {
         fd::raise_limit();
-        Walk::new(self.open(0)?)
+        Walk::new(self.path, self.open(0)?)
     }
 
     /// A path below the root as people would write it.
     pub(super) fn below(&self, path: &[u8]) -> String {
-        let root = self.path.to_string_lossy();
-        if path.is_empty() {
-            root.into_owned()
-        } else {
-            format!("{}/{}", root.trim_end_matches('/'), shown(path))
-        }
+        below(self.path, path)
     }
 
     /// The root itself, a link as such.
     pub fn root(&self, progress: &Progress) -> Result<Entry, Trouble> {
-        let found = Found::root(self.open(libc::O_NOFOLLOW)?)?;
+        let found = Found::root(self.path, self.open(libc::O_NOFOLLOW)?)?;
         self.entry(found, &mut HashMap::new(), progress)
     }
 

@@ -3,14 +3,17 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::libc;
 
+use remainroot_shims::owner::FileId;
+
 use super::Trouble;
 use super::entry::through;
-use super::tree::shown;
+use super::names::below;
 use crate::sandbox::why;
 use crate::sys::fd;
 
@@ -29,9 +32,9 @@ pub(super) struct Found {
 
 impl Found {
     /// The root of a tree, of which `fd` is a descriptor.
-    pub fn root(fd: OwnedFd) -> Result<Found, Trouble> {
+    pub fn root(named: &Path, fd: OwnedFd) -> Result<Found, Trouble> {
         let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, MASK)
-            .map_err(|errno| failed("look at", b"", errno))?;
+            .map_err(|errno| failed("look at", named, b"", errno))?;
         Ok(Found { path: Vec::new(), fd, stat })
     }
 
@@ -51,19 +54,35 @@ struct Level {
 
 /// A walk in progress. It follows no link, holds one descriptor a level, and enters no other mount.
 pub(super) struct Walk {
+    /// The root as it was named, for messages.
+    named: PathBuf,
     levels: Vec<Level>,
     path: Vec<u8>,
     /// What is to be returned first.
     root: Option<Found>,
     mount: u64,
+    /// What is passed over, with all that is below it.
+    left_out: Option<FileId>,
 }
 
 impl Walk {
     /// A walk from the directory (or the one file) that `root` holds.
-    pub fn new(root: OwnedFd) -> Result<Walk, Trouble> {
-        let root = Found::root(root)?;
+    pub fn new(named: &Path, root: OwnedFd) -> Result<Walk, Trouble> {
+        let root = Found::root(named, root)?;
         let mount = mount_of(&root.stat);
-        Ok(Walk { levels: Vec::new(), path: Vec::new(), root: Some(root), mount })
+        Ok(Walk {
+            named: named.to_owned(),
+            levels: Vec::new(),
+            path: Vec::new(),
+            root: Some(root),
+            mount,
+            left_out: None,
+        })
+    }
+
+    /// Passes over a file, or a directory with what is below it, from now on.
+    pub fn leave_out(&mut self, file: Option<FileId>) {
+        self.left_out = file;
     }
 
     /// Goes down into a directory that [`Walk::next`] returned last.
@@ -74,11 +93,11 @@ impl Walk {
         let mut names = match names_in(found) {
             // It was removed since.
             Err(Errno::ENOENT | Errno::ESTALE) => return Ok(()),
-            other => other.map_err(|errno| failed("list", &found.path, errno as i32))?,
+            other => other.map_err(|errno| failed("list", &self.named, &found.path, errno as i32))?,
         };
         names.sort_unstable_by(|a, b| b.cmp(a));
         let dir = found.fd.try_clone().map_err(|error| {
-            Trouble::new(format!("cannot hold {} open: {error}", shown(&found.path)))
+            Trouble::new(format!("cannot hold {} open: {error}", below(&self.named, &found.path)))
                 .mended_by("allow more open files: ulimit -n")
         })?;
         self.levels.push(Level { dir, path: found.path.len(), names });
@@ -102,13 +121,14 @@ impl Walk {
             }
             self.path.extend_from_slice(name.as_bytes());
             match look_at(&level.dir, &name) {
+                Ok((_, stat)) if self.left_out.is_some_and(|out| fd::inode_of(&stat).id == out) => {}
                 Ok((fd, stat)) => {
                     let found = Found { path: self.path.clone(), fd, stat };
                     self.enter(&found)?;
                     return Ok(Some(found));
                 }
                 Err(libc::ENOENT | libc::ESTALE) => {}
-                Err(errno) => return Err(failed("look at", &self.path, errno)),
+                Err(errno) => return Err(failed("look at", &self.named, &self.path, errno)),
             }
         }
         Ok(None)
@@ -144,6 +164,6 @@ fn names_in(found: &Found) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
-fn failed(verb: &str, path: &[u8], errno: i32) -> Trouble {
-    Trouble::new(format!("cannot {verb} {}: {}", shown(path), why(Errno::from_raw(errno))))
+fn failed(verb: &str, root: &Path, path: &[u8], errno: i32) -> Trouble {
+    Trouble::new(format!("cannot {verb} {}: {}", below(root, path), why(Errno::from_raw(errno))))
 }

@@ -217,3 +217,44 @@ fn blocks_of_a_file_system_may_be_smaller_than_ours() {
     }
     assert!(status.success(), "{status}: {}", String::from_utf8_lossy(&stderr));
 }
+
+#[test]
+fn large_deep_precise_and_binary() {
+    if !can("large_deep_precise_and_binary", &with(&["tar"])) {
+        return;
+    }
+    let lab = Lab::new();
+    sh(
+        lab.path(),
+        "mkdir tree; cd tree; truncate -s 10G large; mkdir -p a/b c; echo x > a/b/first; ln a/b/first c/second
+        printf end | dd of=large bs=1 seek=9999999990 conv=notrunc status=none
+        printf middle | dd of=large bs=1 seek=5000000000 conv=notrunc status=none
+        setfattr -n user.bin -v 0x000a3d0a00ff31320a c/second; setfattr -n user.long -v 0x$(printf %03000d 0) c
+        name=$(printf 'n%.0s' $(seq 250)); deep=.; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do deep=$deep/$name; done
+        mkdir -p $deep; echo deep > $deep/f; ln -s $deep d; touch -d @1700000001.25 large
+        touch -d '1999-05-05 05:05:05.123456789 UTC' c/second; touch -hd @0.5 d; touch -d @1000000000.75 c",
+    );
+    run(remainroot(lab.path()).args(["owners", "export", "--nanoseconds", "-o", "t.tar", "tree"]));
+    assert!(fs::metadata(lab.path().join("t.tar")).unwrap().len() < 300_000, "holes were written");
+    sh(lab.path(), "mkdir new; tar -C new -xpf t.tar --numeric-owner --xattrs --xattrs-include='*'");
+    // No time is later than the epoch, and none that is earlier loses anything.
+    let times = "find . -printf '%T@ %p\\n' | cut -c 1-100 | sort";
+    let list = |dir: &str| sh(&lab.path().join(dir), times);
+    let clamped = |line: &str| {
+        let (time, name) = line.split_once(' ').unwrap();
+        let is_late = time.parse::<f64>().unwrap() >= 1e9;
+        format!("{} {name}\n", if is_late { "1000000000.0000000000" } else { time })
+    };
+    let mut expected: Vec<_> = list("tree").lines().map(clamped).collect();
+    expected.sort();
+    assert_eq!(list("new"), expected.concat());
+    assert!(expected.concat().contains("925880705.1234567890 ./c/second"), "{expected:?}");
+    sh(
+        lab.path(),
+        "cmp -n 20 -i 9999999980 tree/large new/large; cmp -n 20 -i 5000000000 tree/large new/large
+        [ $(stat -c %s new/large) = 10737418240 ]; [ new/a/b/first -ef new/c/second ]
+        (cd tree; find . -type f -size -1M -print0 | sort -z | xargs -0 sha256sum; getfattr -Rdm- -ehex a c) > expected
+        (cd new; find . -type f -size -1M -print0 | sort -z | xargs -0 sha256sum; getfattr -Rdm- -ehex a c) > found
+        cmp expected found; grep -q 'user.bin=0x000a3d0a00ff31320a' found",
+    );
+}

@@ -12,6 +12,7 @@ mod lasting;
 #[path = "../support/mod.rs"]
 mod support;
 mod under;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -11,9 +11,11 @@ mod tar;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use remainroot_shims::owner::Time;
+use remainroot_shims::owner::{FileId, Time};
 
 use super::entry::Entry;
 use super::{Progress, Tree, Trouble};
@@ -78,6 +80,9 @@ pub enum Output {
 /// Writes a tree.
 pub fn export(tree: &Tree<'_>, format: &Format, times: Times, to: &Output) -> Result<(), Trouble> {
     let progress = Progress::new("exporting");
+    if fs::metadata(tree.path).is_ok_and(|there| !there.is_dir()) {
+        return Err(Trouble::new(format!("{}: a tree begins with a directory", tree.path.display())));
+    }
     match (to, format) {
         (Output::Path(path), Format::Oci(image)) => oci::export(tree, image, times, path, &progress),
         (Output::Stdout, Format::Oci(_)) => {
@@ -88,8 +93,13 @@ pub fn export(tree: &Tree<'_>, format: &Format, times: Times, to: &Output) -> Re
             Err(Trouble::new("refusing to write an archive to a terminal")
                 .mended_by("name a file with --output, or redirect standard output"))
         }
-        (Output::Stdout, _) => written(tree, format, times, io::stdout().lock(), &progress),
-        (Output::Path(path), _) => replacing(path, |file| written(tree, format, times, file, &progress)),
+        (Output::Stdout, _) => {
+            let own = io::stdout().as_fd().try_clone_to_owned().ok().and_then(|fd| own(&fd.into()));
+            written(tree, format, times, io::stdout().lock(), own, &progress)
+        }
+        (Output::Path(path), _) => {
+            replacing(path, |file| written(tree, format, times, file, own(file), &progress))
+        }
     }
 }
 
@@ -98,31 +108,39 @@ fn written(
     format: &Format,
     times: Times,
     out: impl Write,
+    own: Option<FileId>,
     progress: &Progress,
 ) -> Result<(), Trouble> {
     let mut out = BufWriter::with_capacity(256 * 1024, out);
     match format {
         Format::Tar => {
             let mut writer = tar::Writer::new(&mut out, times);
-            tree.each(progress, |entry| writer.entry(&entry, progress))?;
+            tree.each(progress, own, |entry| writer.entry(&entry, progress))?;
             writer.finish()?;
         }
         Format::Mtree => {
             lines(&mut out, mtree::HEAD)?;
-            tree.each(progress, |entry| lines(&mut out, &mtree::line(&entry, times, progress)?))?;
+            tree.each(progress, own, |entry| lines(&mut out, &mtree::line(&entry, times, progress)?))?;
         }
         Format::SquashfsPseudo => {
             let mut writer = squashfs::Writer::default();
-            tree.each(progress, |entry| lines(&mut out, &writer.line(&entry, progress)))?;
+            tree.each(progress, own, |entry| lines(&mut out, &writer.line(&entry, progress)))?;
             writer.finish(progress);
         }
         Format::Fakeroot => {
-            tree.each(progress, |entry| lines(&mut out, fakeroot::line(&entry).as_bytes()))?;
+            tree.each(progress, own, |entry| lines(&mut out, fakeroot::line(&entry).as_bytes()))?;
         }
         // An image is more than a stream.
         Format::Oci(_) => {}
     }
     out.flush().map_err(|error| Trouble::new(format!("cannot write the export: {}", why_io(&error))))
+}
+
+/// What tells an output from the files of the tree that it may lie in.
+fn own(file: &File) -> Option<FileId> {
+    let there = file.metadata().ok()?;
+    // A device (/dev/null) is no part of what is written.
+    (there.is_file() || there.is_dir()).then(|| FileId { dev: there.dev(), ino: there.ino() })
 }
 
 fn lines(out: &mut impl Write, text: &[u8]) -> Result<(), Trouble> {
@@ -139,7 +157,12 @@ fn replacing(path: &Path, write: impl FnOnce(&File) -> Result<(), Trouble>) -> R
     }
     let new = unfinished(path);
     let file = File::create_new(&new).map_err(|error| cannot_make(&new, &error))?;
-    let result = write(&file).and_then(|()| file.sync_all().map_err(trouble));
+    let unchanged = |mut trouble: Trouble| {
+        let stands = if path.exists() { "is what it was before" } else { "was not made" };
+        trouble.what = format!("{}; {} {stands}", trouble.what, path.display());
+        trouble
+    };
+    let result = write(&file).map_err(unchanged).and_then(|()| file.sync_all().map_err(trouble));
     let result = result.and_then(|()| fs::rename(&new, path).map_err(trouble));
     if result.is_err() {
         let _ = fs::remove_file(&new);

@@ -14,7 +14,7 @@ use oci_spec::image::{
 use serde_json::to_vec;
 use sha2::{Digest, Sha256};
 
-use super::{Times, cannot_make, replacing, tar, unfinished};
+use super::{Times, cannot_make, own, replacing, tar, unfinished};
 use crate::owners::names::{hex, rfc_3339};
 use crate::owners::{Progress, Tree, Trouble};
 use crate::sandbox::why_io;
@@ -154,7 +154,7 @@ fn write_layout(
 ) -> Result<(), Trouble> {
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).map_err(|error| cannot_make(&blobs, &error))?;
-    let (layer, diff_id) = write_layer(tree, image.compression, times, &blobs, progress)?;
+    let (layer, diff_id) = write_layer(tree, image.compression, times, layout, &blobs, progress)?;
 
     let arch = Arch::from(std::env::consts::ARCH);
     let rootfs = RootFsBuilder::default().typ("layers").diff_ids([format!("sha256:{diff_id}")]).build();
@@ -197,6 +197,7 @@ fn write_layer(
     tree: &Tree<'_>,
     compression: Compression,
     times: Times,
+    layout: &Path,
     blobs: &Path,
     progress: &Progress,
 ) -> Result<(Descriptor, String), Trouble> {
@@ -205,7 +206,8 @@ fn write_layer(
     let packed = Blob::new(File::create_new(&path).map_err(trouble)?);
     let packer = Packer::new(compression, BufWriter::with_capacity(256 * 1024, packed)).map_err(trouble)?;
     let mut archive = tar::Writer::new(BufWriter::with_capacity(256 * 1024, Blob::new(packer)), times);
-    tree.each(progress, |entry| archive.entry(&entry, progress))?;
+    let own = File::open(layout).ok().and_then(|layout| own(&layout));
+    tree.each(progress, own, |entry| archive.entry(&entry, progress))?;
     let unpacked = archive.finish()?.into_inner().map_err(|error| trouble(error.into_error()))?;
     let (packer, diff_id, _) = unpacked.finish();
     let packed = packer.finish().map_err(trouble)?;

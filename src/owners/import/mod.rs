@@ -6,6 +6,7 @@ mod pseudo;
 mod tar;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use remainroot_shims::owner::FileId;
 use remainroot_shims::owner::lists::{Claim, fakeroot, mtree};
 
-use super::entry::Entry;
+use super::entry;
 use super::names::shown;
 use super::record::Change;
 use super::{Progress, Tree, Trouble, claims};
@@ -59,18 +60,45 @@ enum Claims {
     OnFiles,
 }
 
+impl Claims {
+    /// How many there are of other files than the tree's root, which every tree has.
+    fn below_root(&self) -> usize {
+        match self {
+            Claims::ByInode(claims) => claims.len(),
+            Claims::ByPath(claims) => claims.len() - usize::from(claims.contains_key(&b""[..])),
+            Claims::OnFiles => 0,
+        }
+    }
+
+    /// Of a list that is about nothing in the tree.
+    fn foreign(&self, tree: &Tree<'_>, claimed: usize) -> Trouble {
+        let what = format!("none of the {claimed} files in the list is in {}", tree.path.display());
+        Trouble::new(what).mended_by(match self {
+            Claims::ByInode(_) => {
+                "nothing was imported; the list knows files by their inodes, and a copy of a tree has others: take an \
+                 archive or an mtree file of it"
+            }
+            _ => "nothing was imported; is it a list of another tree, or are its paths from another root?",
+        })
+    }
+}
+
 /// Records what `from` says of the files in `tree`.
 pub fn import(tree: &Tree<'_>, from: &From) -> Result<Outcome, Trouble> {
     let progress = Progress::new("importing");
     let mut claims = match from {
-        From::Fakeroot(path) => Claims::ByInode(by_line(path, fakeroot::line)?.into_iter().collect()),
-        From::Pseudo(path) => Claims::ByInode(pseudo::read(path)?.into_iter().collect()),
+        From::Fakeroot(path) => Claims::ByInode(by_inode(by_line(path, fakeroot::line)?, &progress)),
+        From::Pseudo(path) => Claims::ByInode(by_inode(pseudo::read(path)?, &progress)),
         From::Tar(path) => Claims::ByPath(archive(path, &progress)?),
         From::Mtree(path) => Claims::ByPath(mtree(path)?),
         From::Attributes => Claims::OnFiles,
     };
     let mut outcome = Outcome::default();
+    let claimed = claims.below_root();
     let changes = compare(tree, &mut claims, &mut outcome, &progress)?;
+    if claimed > 0 && claims.below_root() == claimed {
+        return Err(claims.foreign(tree, claimed));
+    }
     outcome.taken = changes.len() as u64;
     tell_strangers(&claims, &mut outcome, &progress);
     tree.record(&changes, &progress)?;
@@ -120,7 +148,7 @@ fn compare(
 }
 
 /// What a file's own attributes say. Why they could not be believed has been told.
-fn on_file(entry: &Entry, outcome: &mut Outcome) -> Option<Claim> {
+fn on_file(entry: &entry::Entry, outcome: &mut Outcome) -> Option<Claim> {
     claims::of_attributes(&entry.mirrored).unwrap_or_else(|_| {
         outcome.refused += 1;
         None
@@ -167,6 +195,25 @@ fn wrong_line(path: &Path, number: u64, why: &str) -> Trouble {
         .mended_by("nothing was imported; mend or remove the line")
 }
 
+/// Claims by inode. Lists may have one for each name of an inode; where those do not agree, the last holds.
+fn by_inode(list: Vec<(FileId, Claim)>, progress: &Progress) -> HashMap<FileId, Claim> {
+    let mut all = HashMap::with_capacity(list.len());
+    let mut contradictions = 0;
+    for (id, claim) in list {
+        if all.get(&id).is_some_and(|before| *before != claim) {
+            contradictions += 1;
+            let FileId { dev, ino } = id;
+            tell(
+                progress,
+                contradictions,
+                &format!("device {dev:x}, inode {ino}: twice in the list, and not the same; the last holds"),
+            );
+        }
+        all.insert(id, claim);
+    }
+    all
+}
+
 /// Reads a list of lines that each stand for themselves.
 fn by_line<T>(path: &Path, read: impl Fn(&[u8]) -> Result<T, String>) -> Result<Vec<T>, Trouble> {
     let mut all = Vec::new();
@@ -198,7 +245,12 @@ fn mtree(path: &Path) -> Result<HashMap<Vec<u8>, Claim>, Trouble> {
     let mut parser = mtree::Parser::default();
     let mut all = HashMap::new();
     let last = lines(path, |line| {
-        all.extend(parser.line(line)?);
+        let Some((path, claim)) = parser.line(line)? else { return Ok(()) };
+        match all.entry(path) {
+            Entry::Vacant(entry) => drop(entry.insert(claim)),
+            // What a later line does not say, an earlier one may have said.
+            Entry::Occupied(mut entry) => entry.get_mut().add(claim),
+        }
         Ok(())
     })?;
     parser.end().map_err(|why| wrong_line(path, last, &why))?;
@@ -222,15 +274,18 @@ fn archive(path: &Path, progress: &Progress) -> Result<HashMap<Vec<u8>, Claim>, 
         }
         _ => Box::new(file),
     };
-    let mut reader = tar::Reader::new(unpacked);
-    let mut all = HashMap::new();
-    while let Some((name, claim)) = reader.next().map_err(|tar::Wrong { at, why }| {
+    let wrong = |tar::Wrong { at, why }: tar::Wrong| {
         Trouble::new(format!("{}, entry at byte {at}: {why}", path.display()))
             .mended_by("nothing was imported; the archive has to be fetched or made again")
-    })? {
+    };
+    let mut reader = tar::Reader::new(unpacked);
+    let mut all = HashMap::new();
+    while let Some((name, claim)) = reader.next().map_err(wrong)? {
         progress.moved(1);
         // What comes later replaces what was there before, as when it is unpacked.
         all.insert(name, claim);
     }
+    // The checksum is at the very end.
+    reader.rest().map_err(wrong)?;
     Ok(all)
 }

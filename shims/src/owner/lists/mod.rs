@@ -26,6 +26,15 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Adds what else is said of the same file; what is said later replaces what was said before.
+    pub fn add(&mut self, later: Claim) {
+        self.uid = later.uid.or(self.uid);
+        self.gid = later.gid.or(self.gid);
+        self.mode = later.mode.or(self.mode);
+        self.kind = later.kind.or(self.kind);
+        self.xattrs.extend(later.xattrs);
+    }
+
     /// A claim in the terms of stat(2): `mode` with its type bits, `rdev` if they say that it is a device.
     ///
     /// # Errors
