@@ -25,7 +25,7 @@ const PROGRAM: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
 ];
 
-/// The same for `remainroot-shims`: `abi ← cred ← owner ← guest ← family ← table`.
+/// The same for `remainroot-shims`: `abi ← cred ← owner ← guest ← family ← table ← explain`.
 const SHIMS: &[(&str, &[&str])] = &[
     ("abi", &[]),
     ("cred", &["abi"]),
@@ -33,6 +33,7 @@ const SHIMS: &[(&str, &[&str])] = &[
     ("guest", &["abi", "cred", "owner"]),
     ("family", &["abi", "cred", "owner", "guest"]),
     ("table", &["abi", "cred", "owner", "guest", "family"]),
+    ("explain", &["abi", "cred", "owner", "guest", "family", "table"]),
     // For tests alone; everybody's tests may use it.
     ("testing", &["abi", "cred", "owner", "guest", "family", "table"]),
 ];

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_remainroot_global_optspecs
-    string join \n rootfs= bind= workdir= env= clear-env user= userns= engine= store= owner-xattr= h/help V/version
+    string join \n rootfs= bind= workdir= env= clear-env user= userns= engine= store= owner-xattr= summary= summary-file= explain= h/help V/version
 end
 
 function __fish_remainroot_needs_command
@@ -39,6 +39,10 @@ complete -c remainroot -n "__fish_remainroot_needs_command" -l store -d 'Where t
 complete -c remainroot -n "__fish_remainroot_needs_command" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'None: neither written nor read'"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l summary -d 'Say at the end what calls were stopped for, how often and for how long, and what became of them' -r -f -a "text\t'A table'
+json\t'An object'"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
+complete -c remainroot -n "__fish_remainroot_needs_command" -l explain -d 'Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE, or on stderr' -r -F
 complete -c remainroot -n "__fish_remainroot_needs_command" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s V -l version -d 'Print version'
@@ -61,6 +65,10 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l store -d '
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'None: neither written nor read'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary -d 'Say at the end what calls were stopped for, how often and for how long, and what became of them' -r -f -a "text\t'A table'
+json\t'An object'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l explain -d 'Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE, or on stderr' -r -F
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand doctor" -l json -d 'Print an object for programs (docs/DOCTOR.md)'

@@ -136,6 +136,24 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OwnerXattrArg::Rootlesscontainers)]
     pub owner_xattr: OwnerXattrArg,
 
+    /// Say at the end what calls were stopped for, how often and for how long, and what became of them.
+    ///
+    /// A table for people, or an object for programs (docs/WATCHING.md), on stderr or in --summary-file. Also told: how
+    /// many files have owners of their own, whom programs ran as, and which calls were made that are not answered in
+    /// everything as for real root.
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
+        default_missing_value = "text")]
+    pub summary: Option<SummaryArg>,
+
+    /// Write the summary to FILE, as text unless --summary says otherwise.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub summary_file: Option<PathBuf>,
+
+    /// Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE,
+    /// or on stderr.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
+    pub explain: Option<Option<PathBuf>>,
+
     /// The program to run, and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD",
         value_hint = ValueHint::CommandWithArguments)]
@@ -164,6 +182,15 @@ pub enum OwnerXattrArg {
     Override,
     /// None: neither written nor read.
     None,
+}
+
+/// `--summary`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SummaryArg {
+    /// A table.
+    Text,
+    /// An object.
+    Json,
 }
 
 /// `--engine`.

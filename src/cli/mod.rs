@@ -10,6 +10,7 @@ mod plan;
 mod printed;
 #[cfg(test)]
 mod shipped;
+mod summary;
 mod syscalls;
 
 use std::io::Write;

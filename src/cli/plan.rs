@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::args::{EngineArg, OwnerXattrArg, RunArgs, UserNsArg};
-use super::hint;
-use crate::run::{Identity, Plan};
+use super::args::{EngineArg, OwnerXattrArg, RunArgs, SummaryArg, UserNsArg};
+use super::{hint, summary};
+use crate::run::{Identity, Plan, Report, Summary, Target};
 use crate::sandbox::{Bind, Sandbox, UserNs};
 use crate::store::{Choice, Format};
 
@@ -39,8 +39,25 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
         other_meaning: hint::other_meaning(&args.command[0]),
+        explain: args.explain.map(target),
+        summary: summary(args.summary, args.summary_file),
         command: args.command,
     })
+}
+
+/// A file that was named, or stderr.
+fn target(file: Option<PathBuf>) -> Target {
+    file.map_or(Target::Stderr, Target::File)
+}
+
+/// `--summary` and `--summary-file`: either asks for one.
+fn summary(format: Option<SummaryArg>, file: Option<PathBuf>) -> Option<Report> {
+    let render: fn(&Summary) -> String = match format {
+        None if file.is_none() => return None,
+        None | Some(SummaryArg::Text) => summary::text,
+        Some(SummaryArg::Json) => summary::object,
+    };
+    Some(Report { render, to: target(file) })
 }
 
 /// `--owner-xattr`.

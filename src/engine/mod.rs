@@ -2,6 +2,7 @@
 
 mod event;
 pub mod ptrace;
+mod summary;
 
 use std::ffi::CString;
 use std::fmt;
@@ -11,6 +12,7 @@ use remainroot_shims::owner::World;
 
 pub use event::{End, Event, SIZE as EVENT_SIZE};
 pub use ptrace::serve;
+pub use summary::{Count, Summary, Tell, Watching};
 
 /// What to start, and as whom.
 pub struct Launch {

@@ -13,12 +13,15 @@ mod explain;
 mod forward;
 mod front;
 mod tracer;
+mod watch;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::getpid;
 
+pub use crate::engine::{Count, Summary};
 pub use explain::engine as engine_trouble;
 
 use crate::sandbox::Sandbox;
@@ -45,6 +48,24 @@ pub struct Identity {
     pub group: Option<String>,
 }
 
+/// Where something is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// On stderr.
+    Stderr,
+    /// In this file, which is made anew.
+    File(PathBuf),
+}
+
+/// How the numbers at the end are written, and where.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Makes a text of them.
+    pub render: fn(&Summary) -> String,
+    /// Where it goes.
+    pub to: Target,
+}
+
 /// What to run, where, and as whom.
 #[derive(Debug)]
 pub struct Plan {
@@ -62,6 +83,10 @@ pub struct Plan {
     pub env: Vec<(OsString, OsString)>,
     /// What the program's name may have been meant as, should there be no such program.
     pub other_meaning: Option<String>,
+    /// Where to tell of each call.
+    pub explain: Option<Target>,
+    /// What to tell of it all at the end.
+    pub summary: Option<Report>,
     /// The program and its arguments; not empty.
     pub command: Vec<OsString>,
 }

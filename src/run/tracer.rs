@@ -10,7 +10,7 @@ use remainroot_shims::cred::Cred;
 
 use super::account::Accounts;
 use super::environment::{self, Environment, Keep};
-use super::{CANNOT_RUN, NOT_FOUND, OUR_FAILURE, Plan, explain};
+use super::{CANNOT_RUN, NOT_FOUND, OUR_FAILURE, Plan, explain, watch};
 use crate::engine::{self, Launch};
 use crate::sandbox::{Points, Refused, Trouble};
 use crate::store;
@@ -36,6 +36,13 @@ pub fn main(plan: Plan, front_socket: OwnedFd, mask: signal::Set, front: i32) ->
     if let Some(notice) = &opened.notice {
         tell!("{notice}");
     }
+    let watching = match watch::open(plan.explain.as_ref(), plan.summary.as_ref()) {
+        Ok(watching) => watching,
+        Err(trouble) => {
+            tell!("{trouble}");
+            return OUR_FAILURE;
+        }
+    };
     // What was made to mount on is removed when the last task is gone.
     let (launch, _points) = match prepare(plan, mask) {
         Ok(prepared) => prepared,
@@ -48,7 +55,7 @@ pub fn main(plan: Plan, front_socket: OwnedFd, mask: signal::Set, front: i32) ->
         return OUR_FAILURE;
     }
     let store = Box::new(opened.into_store(launch.world.root_uid));
-    match engine::serve(&launch, store, front_socket) {
+    match engine::serve(&launch, store, front_socket, watching) {
         Ok(()) => 0,
         // The front has been told, and explains it.
         Err(_) => OUR_FAILURE,

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ahash::AHashMap;
-use remainroot_shims::owner::{FileId, Inode, Time};
+use remainroot_shims::owner::{FileId, Inode, Tally, Time};
 
 use super::entry::{Entry, fact};
 use super::row::{Traits, pack};
@@ -105,6 +105,16 @@ impl Cache {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time { sec: since.as_secs() as i64, nsec: since.subsec_nanos() }
             },
+        }
+    }
+
+    /// What is here of records.
+    pub fn tally(&self) -> Tally {
+        let counts = self.counts.get();
+        Tally {
+            files: self.entries.borrow().len() as u64,
+            devices: counts.devices.into(),
+            with_xattrs: counts.with_xattrs.into(),
         }
     }
 

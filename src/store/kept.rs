@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use ahash::AHashSet;
 use remainroot_shims::abi::{Errno, Gid, Uid};
-use remainroot_shims::owner::{Attributes, FileId, Inode, Record, Store, Time};
+use remainroot_shims::owner::{Attributes, FileId, Inode, Record, Store, Tally, Time};
 
 use super::cache::{Cache, REMEMBERED};
 use super::entry::{Entry, fact};
@@ -55,13 +55,6 @@ pub struct Kept {
 struct Known {
     traits: Traits,
     empty: bool,
-}
-
-impl Default for Kept {
-    /// A store for the length of a run.
-    fn default() -> Kept {
-        Kept::new(None, None, Systems::new(), 0)
-    }
 }
 
 impl Kept {
@@ -488,6 +481,10 @@ impl Store for Kept {
 
     fn mirrors(&self) -> bool {
         self.mirror.is_some()
+    }
+
+    fn tally(&self) -> Tally {
+        self.cache.tally()
     }
 
     fn mirrors_modes(&self) -> bool {

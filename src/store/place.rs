@@ -53,6 +53,13 @@ impl Opened {
     }
 }
 
+impl Default for Kept {
+    /// A store for the length of a run.
+    fn default() -> Kept {
+        Kept::new(None, None, Systems::new(), 0)
+    }
+}
+
 /// Opens what was chosen; `mirror` says how files shall carry their owners.
 ///
 /// # Errors

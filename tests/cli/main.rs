@@ -13,6 +13,7 @@ mod stdio;
 #[path = "../support/mod.rs"]
 mod support;
 mod terminal;
+mod watching;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};

@@ -152,6 +152,17 @@ pub trait Attributes {
     }
 }
 
+/// How much a store holds in memory: what this run recorded, or met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Files with a record.
+    pub files: u64,
+    /// Devices among them.
+    pub devices: u64,
+    /// Those with attributes.
+    pub with_xattrs: u64,
+}
+
 /// The owners of a run, shared by all its tasks. A store may last beyond the run; the shims do not know.
 ///
 /// A lookup takes the file and the whole [`Inode`], so that a store can tell a reused inode number by its birth time,
@@ -208,6 +219,11 @@ pub trait Store {
     /// Whether files may carry their owners in attributes of their own ([`super::mirror`]), which guests must not see.
     fn mirrors(&self) -> bool {
         false
+    }
+
+    /// What is recorded, as far as this run knows.
+    fn tally(&self) -> Tally {
+        Tally::default()
     }
 
     /// Whether these hold the mode too, so that every change of it has to be told.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use remainroot_shims::abi::{Abi, Call, Errno};
+use remainroot_shims::explain::Outcome;
 use remainroot_shims::family::exec::AuxIds;
 use remainroot_shims::guest::{Answer, Coroutine, Guest, Host};
 use remainroot_shims::table::{self, Shim};
@@ -24,6 +25,14 @@ pub(super) const RESTARTS: std::ops::RangeInclusive<i64> = -516..=-512;
 
 /// ENOSYS in a return register.
 const NO_SUCH_CALL: u64 = -(libc::ENOSYS as i64) as u64;
+
+/// What a return register says.
+fn result_of(value: i64) -> Result<u64, Errno> {
+    match i32::try_from(-value).ok().filter(|errno| (1..4096).contains(errno)) {
+        Some(errno) => Err(Errno::new(errno)),
+        None => Ok(value as u64),
+    }
+}
 
 /// Where a shim stands.
 #[derive(Clone, Copy)]
@@ -74,7 +83,7 @@ impl Engine {
             return self.go_on(stopped, 0);
         };
         let abi = Abi::from_audit_arch(arch).filter(|_| data != u32::from(bpf::UNKNOWN_ABI));
-        let Some(abi) = abi else { return self.refuse_abi(stopped) };
+        let Some(abi) = abi else { return self.refuse_abi(stopped, nr) };
         let entry = table::ROWS.get(data as usize).and_then(|row| row.entry(abi));
         let shim = entry.filter(|entry| u64::from(entry.nr) == nr).map(|entry| entry.shim);
         let call = Call { abi, nr: nr as u32, args };
@@ -93,11 +102,19 @@ impl Engine {
         shim: Shim,
     ) -> Result<(), Lost> {
         tracee.enter(call);
+        if let Some(watch) = &self.run.watch {
+            watch.begins(&self.run, &tracee, &call);
+        }
         match shim {
             Shim::Entry(shim) => self.start(stopped, At::Entry, move || Turn::Answers(shim(&*tracee, &call))),
             Shim::Coroutine(shim) => {
                 let shim = shim(tracee, call);
                 self.step(stopped, At::Entry, shim)
+            }
+            // Nobody but one who watches has these stop.
+            Shim::Kernel if self.run.watch.is_some() => self.answer(stopped, At::Entry, Answer::Native),
+            Shim::Refuse(errno) if self.run.watch.is_some() => {
+                self.answer(stopped, At::Entry, Answer::Err(errno))
             }
             Shim::Kernel | Shim::Refuse(_) => self.refuse(stopped),
         }
@@ -136,11 +153,16 @@ impl Engine {
         if RESTARTS.contains(&result) {
             // The call will be made again from the start, or end with EINTR: either way this attempt is over.
             drop(shim);
+            if let Some(watch) = &self.run.watch {
+                watch.ends(&tracee, Outcome::Interrupted);
+            }
             self.deliver_held(&stopped);
             return self.go_on(stopped, 0);
         }
-        let errno = i32::try_from(-result).ok().filter(|errno| (1..4096).contains(errno));
-        tracee.reply(errno.map_or(Ok(result as u64), |errno| Err(Errno::new(errno))));
+        if let Some(watch) = &self.run.watch {
+            watch.returns(stopped.tid());
+        }
+        tracee.reply(result_of(result));
         self.step(stopped, At::Exit(result), shim)
     }
 
@@ -242,6 +264,9 @@ impl Engine {
             }
         };
         self.set_phase(&stopped, phase);
+        if let Some(watch) = &self.run.watch {
+            watch.leaves(stopped.tid());
+        }
         stopped.resume(Resume::Syscall, 0)
     }
 
@@ -249,6 +274,9 @@ impl Engine {
     fn answer(&mut self, stopped: Stopped, at: At, answer: Answer) -> Result<(), Lost> {
         self.note_needs(stopped.tid());
         let value = arch::return_value(answer);
+        if self.run.watch.is_some() {
+            self.tell_answer(&stopped, at, value);
+        }
         match (at, value) {
             (At::Exec, _) => self.go_on(stopped, 0),
             (At::Entry, None) => match self.call_of(&stopped) {
@@ -267,6 +295,20 @@ impl Engine {
                 self.go_on(stopped, 0)
             }
         }
+    }
+
+    /// Tells whoever watches how a call came out.
+    fn tell_answer(&self, stopped: &Stopped, at: At, value: Option<u64>) {
+        let tracee = self.run.tasks.borrow().get(stopped.tid()).map(|slot| slot.tracee.clone());
+        let (Some(watch), Some(tracee)) = (&self.run.watch, tracee) else { return };
+        let outcome = match (at, value) {
+            (At::Exec, _) => return,
+            (At::Entry, None) => Outcome::Passed,
+            (At::Entry, Some(value)) => Outcome::Here(result_of(value as i64)),
+            (At::Exit(_), Some(value)) => Outcome::Kernel(result_of(value as i64)),
+            (At::Exit(result), None) => Outcome::Kernel(result_of(result)),
+        };
+        watch.ends(&tracee, outcome);
     }
 
     fn call_of(&self, stopped: &Stopped) -> Option<Call> {
@@ -292,12 +334,15 @@ impl Engine {
 
     /// A call of an ABI that the table does not know (x32): it is not made, and returns ENOSYS as on a kernel without
     /// that ABI. Letting it through would let it past every shim.
-    fn refuse_abi(&mut self, stopped: Stopped) -> Result<(), Lost> {
+    fn refuse_abi(&mut self, stopped: Stopped, nr: u64) -> Result<(), Lost> {
         if !self.run.unknown_abi_told.replace(true) {
             crate::tell!(
                 "process {} made a system call of an ABI that is not supported (x32?): it gets ENOSYS",
                 stopped.tid()
             );
+        }
+        if let Some(watch) = &self.run.watch {
+            watch.unknown_call(stopped.tid(), nr);
         }
         stopped.answer(NO_SUCH_CALL)?;
         self.go_on(stopped, 0)

@@ -159,6 +159,9 @@ impl Engine {
             tracee
         };
         drop(lost);
+        if let Some(watch) = &self.run.watch {
+            watch.executes(&tracee, former);
+        }
         if tid == self.main {
             self.started = None;
         }

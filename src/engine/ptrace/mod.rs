@@ -14,6 +14,7 @@ mod start;
 mod stop;
 mod strict;
 mod tracee;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,9 +27,10 @@ use self::start::{NotStarted, Started};
 use self::stop::Stopped;
 use self::strict::Filters;
 use self::tracee::Tracee;
-use super::{End, EngineError, Event, Launch};
+use super::{End, EngineError, Event, Launch, Watching};
 use crate::sys::ptrace::{Lost, Resume, Status, Stop, Wait};
 use crate::sys::{process, ptrace, sched, signal, socket, stdio};
+use remainroot_shims::explain::Outcome;
 use remainroot_shims::guest::Guest;
 use remainroot_shims::owner::Store;
 use remainroot_shims::table::Needs;
@@ -37,15 +39,20 @@ use remainroot_shims::table::Needs;
 ///
 /// # Errors
 /// What kept it from starting; the front is told as well.
-pub fn serve(launch: &Launch, store: Box<dyn Store>, front: OwnedFd) -> Result<(), EngineError> {
+pub fn serve(
+    launch: &Launch,
+    store: Box<dyn Store>,
+    front: OwnedFd,
+    watching: Option<Watching>,
+) -> Result<(), EngineError> {
     let tell_failure = |error| {
         tell(&front, Event::Failed(error));
         error
     };
     let needs = Needs::of_world(&launch.world) | Needs::of_store(&*store) | Needs::of_task(&launch.cred);
-    let started = start::start(launch, needs).map_err(tell_failure)?;
+    let started = start::start(launch, needs, watching.is_some()).map_err(tell_failure)?;
     leave_the_terminal();
-    let run = Run::new(launch.world, store, needs).map_err(tell_failure)?;
+    let run = Run::new(launch.world, store, needs, watching).map_err(tell_failure)?;
     let main = started.pid;
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
     run.tasks.borrow_mut().insert(main, Slot::new(first, Filters::first(needs)));
@@ -60,6 +67,9 @@ pub fn serve(launch: &Launch, store: Box<dyn Store>, front: OwnedFd) -> Result<(
         last: None,
     };
     engine.run();
+    if let Some(watch) = &engine.run.watch {
+        watch.reports(&engine.run, false);
+    }
     if engine.run.aside.is_busy() {
         // A file system that does not answer keeps even a killed process waiting.
         engine.stay_behind();
@@ -261,6 +271,9 @@ impl Engine {
         let slot = self.run.tasks.borrow_mut().remove(tid);
         self.parked.remove(&tid);
         if let Some(slot) = slot {
+            if let Some(watch) = &self.run.watch {
+                watch.ends(&slot.tracee, Outcome::Killed);
+            }
             self.run.pins.borrow_mut().ended(&slot.pin);
             self.adopt_orphans_of(&slot.tracee);
             self.last = Some(slot.tracee);
@@ -285,6 +298,9 @@ impl Engine {
 
     /// The main guest has ended, and others have not: nobody shall wait for us.
     fn stay_behind(&self) {
+        if let Some(watch) = &self.run.watch {
+            watch.reports(&self.run, true);
+        }
         tell(&self.front, Event::Left);
         stdio::let_go(2);
     }

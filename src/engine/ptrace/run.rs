@@ -17,8 +17,9 @@ use super::mounts::Mounts;
 use super::pin::{Pin, Pins};
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
+use super::watch::Watch;
 use crate::bpf::Scope;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Watching};
 use crate::sys::fiber::Fiber;
 use crate::sys::{fd, process};
 use crate::task::Tasks;
@@ -129,6 +130,8 @@ pub(super) struct Run {
     pub aside: Aside,
     /// Whether a call of an unknown ABI was reported already.
     pub unknown_abi_told: Cell<bool>,
+    /// Who wants to know what is done.
+    pub watch: Option<Box<Watch>>,
 }
 
 impl Run {
@@ -173,7 +176,12 @@ impl Run {
     }
 
     /// Opens /proc and makes it the working directory.
-    pub fn new(world: World, store: Box<dyn Store>, first: Needs) -> Result<Rc<Run>, EngineError> {
+    pub fn new(
+        world: World,
+        store: Box<dyn Store>,
+        first: Needs,
+        watching: Option<Watching>,
+    ) -> Result<Rc<Run>, EngineError> {
         let proc = fd::open_path(libc::AT_FDCWD, c"/proc", libc::O_DIRECTORY).map_err(EngineError::Proc)?;
         fd::change_dir(proc.as_fd()).map_err(EngineError::Proc)?;
         let mounts = Mounts::new(&proc);
@@ -193,6 +201,7 @@ impl Run {
             mounts,
             aside: Aside::new(),
             unknown_abi_told: Cell::new(false),
+            watch: watching.map(|watching| Box::new(Watch::new(watching))),
         };
         run.filters_at_start = strict::count(&run, process::id()).map(|ours| ours + 1);
         Ok(Rc::new(run))

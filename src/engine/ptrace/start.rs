@@ -2,8 +2,9 @@
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 
-use remainroot_shims::table::{self, Needs};
+use remainroot_shims::table::{self, Needs, Row};
 
+use super::watch;
 use crate::bpf;
 use crate::engine::{EngineError, Launch};
 use crate::sys::process::{self, Fork};
@@ -37,8 +38,8 @@ fn pipe_error(error: std::io::Error) -> EngineError {
 
 /// Forks the guest, seizes it, and lets it go on to install the filter, which cares for `needs`, and execute its
 /// program.
-pub(super) fn start(launch: &Launch, needs: Needs) -> Result<Started, EngineError> {
-    let program = filter(needs);
+pub(super) fn start(launch: &Launch, needs: Needs, is_watched: bool) -> Result<Started, EngineError> {
+    let program = if is_watched { filter(&watch::rows(), needs) } else { filter(&table::ROWS, needs) };
     let (failure, say) = std::io::pipe().map_err(pipe_error)?;
     let (wait, mut go) = std::io::pipe().map_err(pipe_error)?;
     let pid = match process::fork().map_err(EngineError::Fork)? {
@@ -60,8 +61,8 @@ pub(super) fn start(launch: &Launch, needs: Needs) -> Result<Started, EngineErro
     Ok(Started { pid, failure })
 }
 
-fn filter(needs: Needs) -> Vec<seccomp::Insn> {
-    bpf::program(&table::ROWS, bpf::Scope::first(needs))
+fn filter(rows: &[Row], needs: Needs) -> Vec<seccomp::Insn> {
+    bpf::program(rows, bpf::Scope::first(needs))
         .into_iter()
         .map(|insn| seccomp::Insn { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
         .collect()

@@ -151,7 +151,7 @@ impl Tracee {
     }
 
     /// Whether touching its memory may have to wait for a file that is mapped there.
-    fn memory_may_wait(&self) -> bool {
+    pub fn memory_may_wait(&self) -> bool {
         self.slow_memory.get() || self.run.mounts.are_served() || self.run.aside.is_abandoning()
     }
 

@@ -1,0 +1,56 @@
+//! Where `--explain` and `--summary` go.
+
+use std::fs::File;
+use std::io::Write;
+
+use super::{Report, Target};
+use crate::engine::{Summary, Tell, Watching};
+use crate::sandbox::{Trouble, why_io};
+use crate::tell;
+
+/// Opens what was asked for, while paths mean what the user means. `None` if nothing was.
+///
+/// # Errors
+/// A file that cannot be made.
+pub fn open(explain: Option<&Target>, summary: Option<&Report>) -> Result<Option<Watching>, Trouble> {
+    if explain.is_none() && summary.is_none() {
+        return Ok(None);
+    }
+    let explain = explain.map(|target| writer("--explain", target)).transpose()?;
+    let report = match summary {
+        None => None,
+        Some(Report { render, to }) => {
+            let (render, write) = (*render, whole("--summary-file", to)?);
+            Some(Box::new(move |summary: &Summary| write(&render(summary))) as Tell<Summary>)
+        }
+    };
+    Ok(Some(Watching { explain, report }))
+}
+
+fn make(option: &str, path: &std::path::Path) -> Result<File, Trouble> {
+    File::create(path)
+        .map_err(|error| Trouble::new(format!("{option} {}: {}", path.display(), why_io(&error))))
+}
+
+/// Writes lines, each at once: what the run comes to its end by may be SIGKILL. A reader that is gone, or a disk that
+/// is full, is no reason for a guest to end.
+fn writer(option: &str, target: &Target) -> Result<Tell<str>, Trouble> {
+    Ok(match target {
+        Target::Stderr => Box::new(|line| tell!("{line}")),
+        Target::File(path) => {
+            let file = make(option, path)?;
+            Box::new(move |line| drop((&file).write_all(format!("{line}\n").as_bytes())))
+        }
+    })
+}
+
+/// Writes a text as it is.
+fn whole(option: &str, target: &Target) -> Result<Tell<str>, Trouble> {
+    Ok(match target {
+        Target::Stderr => Box::new(|text| drop(std::io::stderr().write_all(text.as_bytes()))),
+        Target::File(path) => {
+            let file = make(option, path)?;
+            Box::new(move |text| drop((&file).write_all(text.as_bytes())))
+        }
+    })
+}
