@@ -5,15 +5,17 @@ UNPRIVILEGED = 54_876
 
 NATIVE = "native"
 REMAINROOT = "remainroot"
+LASTING = "lasting"
 PLAIN = "plain"
 FAKEROOT = "fakeroot"
 PROOT = "proot"
-ALL = [NATIVE, REMAINROOT, PLAIN, FAKEROOT, PROOT]
+ALL = [NATIVE, REMAINROOT, LASTING, PLAIN, FAKEROOT, PROOT]
 
 # What each needs: (program, Debian package).
 NEEDS = {
     NATIVE: [],
     REMAINROOT: [],
+    LASTING: [],
     PLAIN: [("unshare", "util-linux")],
     FAKEROOT: [("fakeroot", "fakeroot")],
     PROOT: [("proot", "proot")],
@@ -22,6 +24,10 @@ NEEDS = {
 # Changes root with the machine's /proc, /dev and /sys, where a mount namespace is at hand. Binds: a new procfs needs
 # a pid namespace, and each contender may do without one.
 ENTER = 'for d in proc dev sys; do mount --rbind /$d "$0/$d" || exit 125; done; exec chroot "$0" "$@"'
+
+
+# Where owners last, in the directory that a session starts in.
+STORE = "owners-store"
 
 
 def uid(contender):
@@ -40,6 +46,7 @@ def on_host(contender, remainroot, command):
     return as_user(contender) + {
         NATIVE: [],
         REMAINROOT: [remainroot, "--store", "memory", "--"],
+        LASTING: [remainroot, "--store", STORE, "--"],
         PLAIN: ["unshare", "--user", "--map-root-user", "--mount"],
         FAKEROOT: ["fakeroot", "--"],
         PROOT: ["proot", "-0"],
@@ -53,6 +60,7 @@ def in_tree(contender, remainroot, tree, command):
     return as_user(contender) + {
         NATIVE: ["unshare", "--mount", "sh", "-c", ENTER, tree],
         REMAINROOT: [remainroot, "--store", "memory", "--rootfs", tree, "--"],
+        LASTING: [remainroot, "--store", STORE, "--rootfs", tree, "--"],
         PLAIN: unshared,
         FAKEROOT: unshared + ["fakeroot", "--"],
         PROOT: ["proot", "-0", "-r", tree, "-b", "/proc", "-b", "/dev", "-b", "/sys", "-w", "/"],
@@ -61,7 +69,7 @@ def in_tree(contender, remainroot, tree, command):
 
 def apt_options(contender):
     """apt's own sandbox stays on where it can be: natively and under remainroot."""
-    return [] if contender in (NATIVE, REMAINROOT) else ["-o", "APT::Sandbox::User=root"]
+    return [] if contender in (NATIVE, REMAINROOT, LASTING) else ["-o", "APT::Sandbox::User=root"]
 
 
 def environment(contender):
