@@ -19,6 +19,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<(FileId, Claim)>, Trouble> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags).map_err(trouble)?;
+    // What is read must be data: a view could be an endless one.
+    database.pragma_update(None, "trusted_schema", false).map_err(trouble)?;
+    let is_view = "SELECT 1 FROM sqlite_master WHERE type <> 'table' AND name IN ('files', 'xattrs')";
+    if database.prepare(is_view).and_then(|mut query| query.exists([])).map_err(trouble)? {
+        return Err(Trouble::new(format!(
+            "{}: not a database of pseudo's: a view in the place of a table",
+            path.display()
+        )));
+    }
+    let sound: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(trouble)?;
+    if sound != "ok" {
+        return Err(Trouble::new(format!("{}: damaged: {sound}", path.display()))
+            .mended_by("nothing was imported; it has to be copied again"));
+    }
     let mut all = Vec::new();
     let select = "SELECT id, dev, ino, uid, gid, mode, rdev FROM files";
     let mut query = database.prepare(select).map_err(trouble)?;
@@ -125,6 +139,17 @@ mod tests {
             "row 5 of the table \"files\": mode 1 is of no type of file"
         );
         assert_eq!(why("DROP TABLE files"), "not a database of pseudo's: no such table: files");
+        let endless = "DROP TABLE files; CREATE VIEW files AS WITH RECURSIVE f(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM f)
+            SELECT id, 1 dev, id ino, 0 uid, 0 gid, 33188 mode, 0 rdev FROM f";
+        assert_eq!(why(endless), "not a database of pseudo's: a view in the place of a table");
+        let many: String = (0..200)
+            .map(|ino| format!("INSERT INTO files VALUES ({ino}, '/a', 1, {ino}, 0, 0, 33261, 0, 0);"))
+            .collect();
+        let (_dir, path) = database(&many);
+        let content = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &content[..content.len() - 4096]).unwrap();
+        let why = read(&path).unwrap_err().to_string();
+        assert!(why.contains("malformed") || why.contains(": damaged: "), "{why}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, [7; 5000]).unwrap();
         assert!(read(file.path()).unwrap_err().to_string().contains("not a database"));
