@@ -131,6 +131,20 @@ fn a_root_shared_with_another_process() {
 }
 
 #[test]
+fn pids_are_those_of_the_guests_namespace() {
+    let expected = "of the child by itself: none\nof the parent: some\n\
+                    1 and 2, of the child: none, of nobody: no such task\n";
+    prints("nested-pids", expected);
+}
+
+#[test]
+fn dumpable_is_whose_memory_it_is() {
+    let expected =
+        "after a vfork: 0\nafter a clone: 1\nafter a fork: 1\nhello from a leader\nafter an exec: 0\n";
+    prints("shared-memory", expected);
+}
+
+#[test]
 fn affinity_stays_the_guests_own() {
     prints("affinity", "same\nchild 0\n");
 }

@@ -262,6 +262,16 @@ pub fn change_dir(fd: BorrowedFd<'_>) -> Result<()> {
     check(|| unsafe { libc::fchdir(fd.as_raw_fd()) }.into()).map(drop)
 }
 
+/// The namespace that a pid or user namespace was made in (`NS_GET_PARENT`, ioctl_ns(2)). EPERM if it cannot be seen
+/// from here.
+pub fn parent_namespace(namespace: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_PARENT: libc::Ioctl = 0xB702;
+    // SAFETY: a request without an argument.
+    let fd = check(|| unsafe { libc::ioctl(namespace.as_raw_fd(), NS_GET_PARENT) }.into())?;
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 /// Opens a file of /proc for reading.
 pub fn open_file(dir: RawFd, path: &CStr) -> Result<OwnedFd> {
     // SAFETY: `path` is NUL-terminated.

@@ -70,3 +70,13 @@ pub fn outlive_parent() {
     // SAFETY: plain numbers; cannot fail with a valid signal or 0.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, 0) };
 }
+
+/// Whether two tasks have one memory (kcmp(2)). `None` where that cannot be asked.
+pub fn share_memory(one: i32, other: i32) -> Option<bool> {
+    const KCMP_VM: i32 = 1;
+    // SAFETY: plain numbers.
+    match unsafe { libc::syscall(libc::SYS_kcmp, one, other, KCMP_VM, 0, 0) } {
+        -1 => None,
+        order => Some(order == 0),
+    }
+}

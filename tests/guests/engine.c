@@ -439,6 +439,79 @@ static int shared_root(void)
 	return unlink("/x") || unlinkat(outside, dir + strlen("/tmp/"), AT_REMOVEDIR);
 }
 
+static const char *effective_of(pid_t pid)
+{
+	uint32_t header[2] = { 0x20080522, pid }, data[6] = { 0 };
+	if (syscall(SYS_capget, header, data))
+		return errno == ESRCH ? "no such task" : "error";
+	return data[0] ? "some" : "none";
+}
+
+/* Tasks of a pid namespace are known by their numbers there. */
+static int nested_pids(void)
+{
+	int ready[2];
+	char byte = 0;
+	if (unshare(CLONE_NEWPID) || pipe(ready))
+		return 1;
+	if (fork() == 0) {
+		pid_t child = fork();
+		if (!child) {
+			if (syscall(SYS_setuid, 33) || write(ready[1], &byte, 1) != 1)
+				_exit(1);
+			printf("of the child by itself: %s\n", effective_of(getpid()));
+			printf("of the parent: %s\n", effective_of(1));
+			fflush(stdout);
+			if (write(ready[1], &byte, 1) != 1)
+				_exit(1);
+			pause();
+		}
+		for (int i = 0; i < 2; i++)
+			if (read(ready[0], &byte, 1) != 1)
+				_exit(1);
+		printf("%d and %d, of the child: %s, of nobody: %s\n", getpid(), child, effective_of(child),
+		       effective_of(99));
+		fflush(stdout);
+		kill(child, SIGKILL);
+		_exit(0);
+	}
+	wait(NULL);
+	return 0;
+}
+
+static char stack[65536] __attribute__((aligned(16)));
+
+static int set_dumpable(void *value)
+{
+	return prctl(PR_SET_DUMPABLE, (long)value, 0, 0, 0);
+}
+
+/* Whether a process may be dumped goes with its memory. */
+static int shared_memory(void)
+{
+	pid_t pid = vfork();
+	if (!pid)
+		_exit(set_dumpable((void *)0));
+	wait_for(pid);
+	printf("after a vfork: %d\n", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	wait_for(clone(set_dumpable, stack + sizeof stack, CLONE_VM | SIGCHLD, (void *)1));
+	printf("after a clone: %d\n", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	pid = fork();
+	if (!pid)
+		_exit(set_dumpable((void *)0));
+	wait_for(pid);
+	printf("after a fork: %d\n", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	set_dumpable((void *)0);
+	pid = vfork();
+	if (!pid) {
+		execl(self, self, "hello", (char *)NULL);
+		_exit(1);
+	}
+	wait_for(pid);
+	printf("after an exec: %d\n", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
@@ -450,6 +523,7 @@ int main(int argc, char **argv)
 		{ "signals", signals }, { "queued", queued }, { "stop-and-continue", stop_and_continue },
 		{ "untraced", untraced }, { "unknown-abi", unknown_abi }, { "orphan", orphan },
 		{ "own-descriptors", own_descriptors }, { "shared-root", shared_root },
+		{ "nested-pids", nested_pids }, { "shared-memory", shared_memory },
 		{ "credentials-of-threads", credentials_of_threads }, { "affinity", affinity },
 	};
 	self = argv[0];

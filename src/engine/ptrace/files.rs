@@ -183,11 +183,6 @@ pub(super) fn process_of(run: &Run, tid: i32) -> i32 {
     status_number(run, tid, "Tgid:").unwrap_or(tid)
 }
 
-/// The thread id of a task in the innermost pid namespace that it lives in.
-pub(super) fn own_number(run: &Run, tid: i32) -> Option<i32> {
-    status_field(run, tid, "NSpid:")?.split_whitespace().last()?.parse().ok()
-}
-
 /// Whether a task has ended, though its end may not be reported yet.
 pub(super) fn is_dead(run: &Run, tid: i32) -> bool {
     status_field(run, tid, "State:").is_none_or(|state| state.starts_with(['Z', 'X']))

@@ -159,6 +159,7 @@ impl Engine {
             tracee
         };
         drop(lost);
+        tracee.has_new_memory();
         if let Some(watch) = &self.run.watch {
             watch.executes(&tracee, former);
         }

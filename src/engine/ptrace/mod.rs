@@ -6,6 +6,7 @@ mod calls;
 mod files;
 mod follow;
 mod mounts;
+mod pids;
 mod pin;
 mod quick;
 mod resolve;

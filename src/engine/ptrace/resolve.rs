@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use remainroot_shims::abi::Errno;
 
+use super::pids;
 use crate::sys::fd;
 
 /// Links that the kernel follows in one path (`MAXSYMLINKS`).
@@ -153,17 +154,16 @@ fn names(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
 
 /// "self" and "thread-self" in /proc are the guest.
 fn for_guest(tid: i32, here: &OwnedFd, name: Vec<u8>) -> Vec<u8> {
-    let names_itself = matches!(&name[..], b"self" | b"thread-self");
-    let in_proc = || {
-        fd::is_on_proc(here.as_fd()).unwrap_or(false)
-            && fd::statx(here.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_INO)
-                .is_ok_and(|stat| stat.stx_ino == PROC_ROOT)
-    };
-    if !names_itself || !in_proc() {
+    if !matches!(&name[..], b"self" | b"thread-self") || !fd::is_on_proc(here.as_fd()).unwrap_or(false) {
         return name;
     }
+    let stat = match fd::statx(here.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_INO) {
+        Ok(stat) if stat.stx_ino == PROC_ROOT => stat,
+        _ => return name,
+    };
+    let number = pids::number_in(here, fd::inode_of(&stat).id.dev, tid);
     match &name[..] {
-        b"self" => tid.to_string().into_bytes(),
-        _ => format!("{tid}/task/{tid}").into_bytes(),
+        b"self" => number.to_string().into_bytes(),
+        _ => format!("{number}/task/{number}").into_bytes(),
     }
 }

@@ -12,8 +12,8 @@ use remainroot_shims::owner::{Store, World};
 use remainroot_shims::table::Needs;
 
 use super::run::Run;
-use super::{files, quick};
-use crate::sys::{fd, mem};
+use super::{files, pids, quick};
+use crate::sys::{fd, mem, process};
 
 /// A host call on its way.
 #[derive(Clone, Copy)]
@@ -39,8 +39,8 @@ pub(super) struct Tracee {
     expects_filter: Cell<bool>,
     /// Whether pages of its memory may have to be fetched from a file system that lets us wait: its program is on one.
     slow_memory: Cell<bool>,
-    /// What prctl(PR_GET_DUMPABLE) says. Shared by threads.
-    dumpable: Rc<Cell<u8>>,
+    /// What prctl(PR_GET_DUMPABLE) says. Shared by tasks that share their memory.
+    dumpable: RefCell<Rc<Cell<u8>>>,
     /// For borrowing its descriptors; made when first needed, `None` where it cannot be had.
     handle: OnceCell<Option<OwnedFd>>,
 }
@@ -64,21 +64,37 @@ impl Tracee {
             foreign_root: Rc::default(),
             expects_filter: Cell::new(false),
             slow_memory: Cell::default(),
-            dumpable: Rc::new(Cell::new(1)),
+            dumpable: RefCell::new(Rc::new(Cell::new(1))),
             handle: OnceCell::new(),
         })
     }
 
     /// A task made by this one that may share its root directory, or this one under another tid.
     pub fn heir(&self, tid: i32) -> Rc<Tracee> {
-        self.copy(tid, OnceCell::new(), self.foreign_root.clone(), self.dumpable.clone())
+        self.copy(tid, OnceCell::new(), self.foreign_root.clone(), self.dumpable_of(tid, true))
     }
 
     /// A task in a process of its own: what it does to its root is its own affair.
     pub fn forked(&self, tid: i32) -> Rc<Tracee> {
         let root = Rc::new(Cell::new(self.foreign_root.get()));
-        let dumpable = Rc::new(Cell::new(self.dumpable.get()));
-        self.copy(tid, OnceCell::from(tid), root, dumpable)
+        self.copy(tid, OnceCell::from(tid), root, self.dumpable_of(tid, false))
+    }
+
+    /// What a task made by this one has of it, which is a matter of whose memory it has (`mm_flags`). `is_shared` where
+    /// the kernel does not say.
+    fn dumpable_of(&self, tid: i32, is_shared: bool) -> Rc<Cell<u8>> {
+        let ours = self.dumpable.borrow();
+        if tid == self.tid || process::share_memory(self.tid, tid).unwrap_or(is_shared) {
+            ours.clone()
+        } else {
+            Rc::new(Cell::new(ours.get()))
+        }
+    }
+
+    /// Notes that it has executed a program, whose memory is its own.
+    pub fn has_new_memory(&self) {
+        let value = self.dumpable.borrow().get();
+        self.dumpable.replace(Rc::new(Cell::new(value)));
     }
 
     fn copy(
@@ -98,7 +114,7 @@ impl Tracee {
             foreign_root,
             expects_filter: Cell::new(false),
             slow_memory: self.slow_memory.clone(),
-            dumpable,
+            dumpable: RefCell::new(dumpable),
             handle: OnceCell::new(),
         })
     }
@@ -202,7 +218,7 @@ impl Guest for Tracee {
     }
 
     fn is_self(&self, pid: i32) -> bool {
-        pid == self.tid || files::own_number(&self.run, self.tid) == Some(pid)
+        pid == self.tid || pids::own_number(&self.run, self.tid) == Some(pid)
     }
 
     fn read(&self, addr: u64, buf: &mut [u8]) -> Result<(), Errno> {
@@ -251,16 +267,17 @@ impl Guest for Tracee {
     }
 
     fn dumpable(&self) -> u8 {
-        self.dumpable.get()
+        self.dumpable.borrow().get()
     }
 
     fn set_dumpable(&self, value: u8) {
-        self.dumpable.set(value);
+        self.dumpable.borrow().set(value);
     }
 
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
+        let tid = pids::named_by(&self.run, self, pid).ok_or(Errno::ESRCH)?;
         let tasks = self.run.tasks.borrow();
-        tasks.get(pid).map(|slot| slot.tracee.cred()).ok_or(Errno::ESRCH)
+        tasks.get(tid).map(|slot| slot.tracee.cred()).ok_or(Errno::ESRCH)
     }
 
     fn store(&self) -> &dyn Store {
@@ -300,7 +317,10 @@ impl Guest for Tracee {
     }
 
     fn own_cpus(&self, pid: i32) {
-        self.run.release_cpus(if pid == 0 { self.tid } else { pid });
+        let tid = if pid == 0 { Some(self.tid) } else { pids::named_by(&self.run, self, pid) };
+        if let Some(tid) = tid {
+            self.run.release_cpus(tid);
+        }
     }
 
     fn submit(&self, host: Host) {
