@@ -101,6 +101,11 @@ fn no_signal_is_lost() {
 }
 
 #[test]
+fn signals_between_calls_of_ours_are_their_senders() {
+    prints("senders", "wrong 0\n");
+}
+
+#[test]
 fn queued_signals_keep_their_values() {
     prints("queued", "sum 5050\n");
 }

@@ -1,6 +1,5 @@
 //! ptrace(2) and waitpid(2), raw. A task can be killed between any two calls: every one may answer [`Lost::Gone`].
 
-use std::ptr;
 use std::time::Duration;
 
 use super::{last_errno, signal};
@@ -120,16 +119,25 @@ pub fn sender(info: &libc::siginfo_t) -> Option<i32> {
     matches!(info.si_code, libc::SI_USER | libc::SI_TKILL | libc::SI_QUEUE).then(|| unsafe { info.si_pid() })
 }
 
-/// Sends a signal to one task with the information that an earlier one came with. Where the kernel does not let us
-/// pretend (`si_code >= 0`: it speaks of the kernel itself), the signal is sent plainly.
-pub fn requeue_signal(tgid: i32, tid: i32, info: &libc::siginfo_t) {
-    // SAFETY: rt_tgsigqueueinfo reads a siginfo_t, which `info` is.
-    let done =
-        unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, tgid, tid, info.si_signo, ptr::from_ref(info)) };
-    if done == -1 {
-        // SAFETY: tgkill takes plain numbers.
-        unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, info.si_signo) };
-    }
+/// A signal mask as the kernel has it: a bit for each signal, from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalMask(u64);
+
+impl SignalMask {
+    /// All signals; the kernel leaves SIGKILL and SIGSTOP out.
+    pub const ALL: SignalMask = SignalMask(u64::MAX);
+}
+
+/// `PTRACE_GETSIGMASK`.
+pub fn signal_mask(pid: i32) -> Result<SignalMask> {
+    let mut mask = 0u64;
+    call(libc::PTRACE_GETSIGMASK, pid, size_of_val(&mask), &raw mut mask as usize)?;
+    Ok(SignalMask(mask))
+}
+
+/// `PTRACE_SETSIGMASK`. When the task goes on, what it no longer blocks is pending.
+pub fn set_signal_mask(pid: i32, mask: SignalMask) -> Result<()> {
+    call(libc::PTRACE_SETSIGMASK, pid, size_of_val(&mask.0), &raw const mask.0 as usize).map(drop)
 }
 
 /// `PTRACE_PEEKUSER`: one register, by its offset in `struct user_regs_struct`.

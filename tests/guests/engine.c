@@ -190,6 +190,57 @@ static int queued(void)
 	return 0;
 }
 
+enum { QUEUED = 40 };
+static volatile int wrong_infos, received;
+static pid_t sender;
+
+/* Each signal says who sent it, how, and with what. */
+static void check_info(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	int right = info->si_signo == signal && info->si_pid == sender && info->si_uid == 0;
+	if (signal == SIGUSR1)
+		right &= info->si_code == SI_USER;
+	if (signal == SIGUSR2)
+		right &= info->si_code == SI_TKILL;
+	if (signal == SIGRTMIN + 3) {
+		right &= info->si_code == SI_QUEUE && info->si_value.sival_int == received;
+		received++;
+	}
+	wrong_infos += !right;
+}
+
+/* What comes while the tracer has a task make calls of its own (who drops root gets a filter) is the sender's, in the
+ * sender's order. */
+static int senders(void)
+{
+	struct sigaction action = { .sa_sigaction = check_info, .sa_flags = SA_SIGINFO | SA_RESTART };
+	int signals[] = { SIGUSR1, SIGUSR2, SIGRTMIN + 3 }, wrong = 0;
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		sigaction(signals[i], &action, NULL);
+	sender = getpid();
+	for (int round = 0; round < 100; round++) {
+		pid_t pid = fork();
+		if (!pid) {
+			while (received < QUEUED) {
+				if (received >= QUEUED / 4 && getuid() == 0 && syscall(SYS_setresuid, 33, 33, 33))
+					_exit(99);
+				close(-1);
+			}
+			_exit(wrong_infos);
+		}
+		for (int i = 0; i < QUEUED; i++) {
+			sigqueue(pid, SIGRTMIN + 3, (union sigval){ .sival_int = i });
+			kill(pid, SIGUSR1);
+			syscall(SYS_tgkill, pid, pid, SIGUSR2);
+			usleep(10);
+		}
+		wrong += WEXITSTATUS(wait_for(pid));
+	}
+	printf("wrong %d\n", wrong);
+	return 0;
+}
+
 /* Stopped and continued by a sibling, many times. */
 static int stop_and_continue(void)
 {
@@ -520,7 +571,8 @@ int main(int argc, char **argv)
 		{ "own-trace-filter", own_trace_filter },
 		{ "exec-by-thread", exec_by_thread }, { "exec-after-leader", exec_after_leader },
 		{ "killed-forks", killed_forks }, { "killed-threads", killed_threads }, { "vforks", vforks },
-		{ "signals", signals }, { "queued", queued }, { "stop-and-continue", stop_and_continue },
+		{ "signals", signals }, { "queued", queued }, { "senders", senders },
+		{ "stop-and-continue", stop_and_continue },
 		{ "untraced", untraced }, { "unknown-abi", unknown_abi }, { "orphan", orphan },
 		{ "own-descriptors", own_descriptors }, { "shared-root", shared_root },
 		{ "nested-pids", nested_pids }, { "shared-memory", shared_memory },

@@ -17,7 +17,7 @@ use super::tracee::Tracee;
 use crate::arch;
 use crate::bpf;
 use crate::sys::fiber::Fiber;
-use crate::sys::ptrace::{self, Lost, Resume, SyscallStop};
+use crate::sys::ptrace::{Lost, Resume, SyscallStop};
 
 /// `ERESTARTSYS` … `ERESTART_RESTARTBLOCK` of `include/linux/errno.h`: the kernel will make the call again, or turn
 /// this into EINTR, when it delivers a signal. A guest never sees them.
@@ -141,6 +141,7 @@ impl Engine {
         let result = match stopped.syscall()? {
             SyscallStop::Exit(result) => result,
             _ => {
+                self.let_signals_in(&stopped)?;
                 self.set_phase(&stopped, Phase::Calling { shim, args });
                 return stopped.resume(Resume::Syscall, 0);
             }
@@ -156,7 +157,6 @@ impl Engine {
             if let Some(watch) = &self.run.watch {
                 watch.ends(&tracee, Outcome::Interrupted);
             }
-            self.deliver_held(&stopped);
             return self.go_on(stopped, 0);
         }
         if let Some(watch) = &self.run.watch {
@@ -260,6 +260,7 @@ impl Engine {
             At::Entry => Phase::Calling { shim, args },
             At::Exit(_) | At::Exec => {
                 arch::make_again(stopped.tid(), call.nr)?;
+                self.hold_signals(&stopped)?;
                 Phase::Repeating { shim, args }
             }
         };
@@ -291,7 +292,6 @@ impl Engine {
                 if let Some(value) = value.filter(|value| *value != result as u64) {
                     arch::set_result(stopped.tid(), value)?;
                 }
-                self.deliver_held(&stopped);
                 self.go_on(stopped, 0)
             }
         }
@@ -321,15 +321,19 @@ impl Engine {
         }
     }
 
-    /// Sends the signals again that came between two host calls.
-    pub(super) fn deliver_held(&self, stopped: &Stopped) {
-        let (held, process) = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
-            Some(slot) if !slot.held.is_empty() => (std::mem::take(&mut slot.held), slot.tracee.process()),
-            _ => return,
-        };
-        for info in held {
-            ptrace::requeue_signal(process, stopped.tid(), &info);
+    /// The task is set back to make another call for us: from here to its entry, its signals wait.
+    pub(super) fn hold_signals(&self, stopped: &Stopped) -> Result<(), Lost> {
+        let mask = stopped.hold_signals()?;
+        if let Some(slot) = self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
+            slot.mask = Some(mask);
         }
+        Ok(())
+    }
+
+    /// … and here it is. A call that would wait ends early by them, as it would by those that come while it waits.
+    pub(super) fn let_signals_in(&self, stopped: &Stopped) -> Result<(), Lost> {
+        let mask = self.run.tasks.borrow_mut().get_mut(stopped.tid()).and_then(|slot| slot.mask.take());
+        mask.map_or(Ok(()), |mask| stopped.set_signal_mask(mask))
     }
 
     /// A call of an ABI that the table does not know (x32): it is not made, and returns ENOSYS as on a kernel without

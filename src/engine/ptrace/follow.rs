@@ -152,10 +152,7 @@ impl Engine {
                 self.run.pins.borrow_mut().ended(&leader.pin);
             }
             lost = (leader, slot.phase);
-            tasks.insert(
-                tid,
-                Slot { held: slot.held, pin: slot.pin, ..Slot::new(tracee.clone(), slot.filters) },
-            );
+            tasks.insert(tid, Slot { pin: slot.pin, ..Slot::new(tracee.clone(), slot.filters) });
             tracee
         };
         drop(lost);

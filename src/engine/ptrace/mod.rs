@@ -205,20 +205,12 @@ impl Engine {
         stopped.resume(how, signal)
     }
 
-    /// Signal-delivery-stop: the guest gets its signal, unless it is between two calls that it makes for us.
+    /// Signal-delivery-stop: the guest gets its signal. Between two calls that it makes for us, that is one that no mask
+    /// holds back and no handler catches.
     fn on_signal(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
-        let held = match self.run.tasks.borrow_mut().get_mut(stopped.tid()) {
-            Some(slot) if matches!(slot.phase, Phase::Repeating { .. } | Phase::Adding(_)) => {
-                slot.held.push(ptrace::signal_info(stopped.tid())?);
-                true
-            }
-            _ => false,
-        };
-        if !held {
-            self.note_signal(&stopped)?;
-            self.tell_of_signal(stopped.tid(), signal)?;
-        }
-        self.go_on(stopped, if held { 0 } else { signal })
+        self.note_signal(&stopped)?;
+        self.tell_of_signal(stopped.tid(), signal)?;
+        self.go_on(stopped, signal)
     }
 
     /// Tells the front of a signal that an outsider sent to the main guest: the front must not forward it once more,

@@ -21,6 +21,7 @@ use super::watch::Watch;
 use crate::bpf::Scope;
 use crate::engine::{EngineError, Watching};
 use crate::sys::fiber::Fiber;
+use crate::sys::ptrace::SignalMask;
 use crate::sys::{fd, process};
 use crate::task::Tasks;
 
@@ -35,8 +36,8 @@ pub(super) enum Phase {
         /// The arguments in the registers, which may not be the guest's own.
         args: [u64; 6],
     },
-    /// It was set back to make a further host call for its shim, and has not entered it yet. A signal that were
-    /// delivered now would let its handler's frame remember the call as the guest's own.
+    /// It was set back to make a further host call for its shim, and has not entered it yet. Signals wait
+    /// ([`Stopped::hold_signals`]): the frame of a handler that ran now would remember the call as the guest's own.
     Repeating {
         /// The shim.
         shim: Coroutine,
@@ -80,8 +81,8 @@ pub(super) struct Slot {
     pub tracee: Rc<Tracee>,
     /// What it is about.
     pub phase: Phase,
-    /// Signals that arrived while they could not be delivered.
-    pub held: Vec<libc::siginfo_t>,
+    /// Its signal mask, while signals wait for it to enter its next host call.
+    pub mask: Option<SignalMask>,
     /// How often it stops, and whether it is held beside the tracer for that.
     pub pin: Pin,
     /// Its filters.
@@ -94,7 +95,7 @@ impl Slot {
     /// For a task that is about to run.
     pub fn new(tracee: Rc<Tracee>, filters: Filters) -> Slot {
         let pin = Pin::default();
-        Slot { tracee, phase: Phase::Free, held: Vec::new(), pin, filters, listening: false }
+        Slot { tracee, phase: Phase::Free, mask: None, pin, filters, listening: false }
     }
 }
 

@@ -3,7 +3,7 @@
 use remainroot_shims::abi::Call;
 
 use crate::arch;
-use crate::sys::ptrace::{self, Result, Resume, SyscallStop};
+use crate::sys::ptrace::{self, Result, Resume, SignalMask, SyscallStop};
 
 /// A task in a ptrace-stop. Whoever holds it is the one who lets the task go on; resuming consumes it. Every use may
 /// find the task gone, because SIGKILL ends a ptrace-stop, too.
@@ -42,6 +42,18 @@ impl Stopped {
     /// The new task of a fork event; the former tid of an exec event.
     pub fn event_message(&self) -> Result<i32> {
         Ok(ptrace::event_message(self.tid)? as i32)
+    }
+
+    /// Has all signals wait that can, and returns the mask that was there.
+    pub fn hold_signals(&self) -> Result<SignalMask> {
+        let mask = ptrace::signal_mask(self.tid)?;
+        self.set_signal_mask(SignalMask::ALL)?;
+        Ok(mask)
+    }
+
+    /// Gives it a signal mask.
+    pub fn set_signal_mask(&self, mask: SignalMask) -> Result<()> {
+        ptrace::set_signal_mask(self.tid, mask)
     }
 
     /// What kind of system-call stop this is.

@@ -302,6 +302,7 @@ impl Engine {
     /// A syscall-stop in the midst of it.
     pub(super) fn on_adding(&mut self, stopped: Stopped, mut addition: Box<Addition>) -> Result<(), Lost> {
         let SyscallStop::Exit(result) = stopped.syscall()? else {
+            self.let_signals_in(&stopped)?;
             self.set_phase(&stopped, Phase::Adding(addition));
             return stopped.resume(Resume::Syscall, 0);
         };
@@ -353,6 +354,7 @@ impl Engine {
         };
         addition.set_arguments(&stopped, args)?;
         arch::make_again(stopped.tid(), nr)?;
+        self.hold_signals(&stopped)?;
         self.continue_adding(stopped, addition)
     }
 
@@ -383,7 +385,6 @@ impl Engine {
         }
         addition.set_arguments(&stopped, call.args)?;
         arch::make_again(stopped.tid(), call.nr)?;
-        self.deliver_held(&stopped);
         self.go_on(stopped, 0)
     }
 }
