@@ -1,6 +1,6 @@
 //! Who owns what in a tree, looked at and moved from outside a run: `remainroot owners`.
 //!
-//! A [`Tree`] is a directory with what is known of its owners laid over it. Its [`Entry`]s come in an order that
+//! A [`Tree`] is a directory with what is known of its owners laid over it. Its entries come in an order that
 //! depends on nothing but their names, each as real root would see it; [`export`] writes them.
 
 mod claims;

@@ -1,6 +1,6 @@
 //! Calls that take names away or give new ones: unlink(2), rmdir(2), rename(2), link(2). `fs/namei.c`.
 //!
-//! The kernel does it all, for those whom the owner lets ([`names`]). But a placeholder that is covered with the
+//! The kernel does it all, for those whom the owner lets (`names`). But a placeholder that is covered with the
 //! machine's device is a mount point, which no namespace lets go of, so the cover is lifted first; and an inode whose
 //! last name went is forgotten.
 

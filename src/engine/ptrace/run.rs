@@ -37,7 +37,7 @@ pub(super) enum Phase {
         args: [u64; 6],
     },
     /// It was set back to make a further host call for its shim, and has not entered it yet. Signals wait
-    /// ([`Stopped::hold_signals`]): the frame of a handler that ran now would remember the call as the guest's own.
+    /// (`Stopped::hold_signals`): the frame of a handler that ran now would remember the call as the guest's own.
     Repeating {
         /// The shim.
         shim: Coroutine,
