@@ -174,8 +174,9 @@ fn refused(step: &str, errno: Errno, mounts: bool) -> Trouble {
     let what = format!("cannot make a user namespace: {step}: {}", why(errno));
     if let Some((name, allows)) = knob(Path::new("/proc/sys")) {
         let now = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).unwrap_or_default();
-        return Trouble::new(format!("{what} (forbidden by the sysctl {name} = {})", now.trim()))
-            .mended_by(format!("let an administrator allow them: sysctl -w {name}={allows}\n{way_out}"));
+        return Trouble::new(format!("{what} (forbidden by the sysctl {name} = {})", now.trim())).mended_by(
+            format!("let an administrator allow them: sysctl -w {name}={allows}\n{}{way_out}", alone(&name)),
+        );
     }
     let cause = match errno {
         Errno::EPERM if !is_whole_root() => "a process inside chroot(2) may not make one",
@@ -188,6 +189,19 @@ fn refused(step: &str, errno: Errno, mounts: bool) -> Trouble {
         _ => return Trouble::new(what).mended_by(way_out),
     };
     Trouble::new(format!("{what} ({cause})")).mended_by(way_out)
+}
+
+/// What an administrator can allow this program alone, where the setting `name` forbids it to all.
+fn alone(name: &str) -> String {
+    if !name.contains("apparmor") {
+        return String::new();
+    }
+    let program = std::env::current_exe().unwrap_or_else(|_| "/usr/local/bin/remainroot".into());
+    format!(
+        "or to this program alone, by a file in /etc/apparmor.d that apparmor_parser -r is given: abi <abi/4.0>, \
+         profile remainroot {} flags=(unconfined) {{ userns, }}\n",
+        program.display()
+    )
 }
 
 /// Whether this process runs under a seccomp filter.
@@ -210,8 +224,8 @@ fn cannot_mount(errno: Errno, here: Standing) -> Trouble {
         return Trouble::new(what);
     }
     Trouble::new(format!("{what} (CAP_SYS_ADMIN is missing here)")).mended_by(if here.root {
-        "in a container, add it: podman run --cap-add SYS_ADMIN … ; or use the directory as the container's own root: \
-         podman run --rootfs DIR …"
+        "in a container, add it: podman run --cap-add SYS_ADMIN … (bwrap --cap-add CAP_SYS_ADMIN …)\n\
+         or use the directory as the container's own root: podman run --rootfs DIR …"
     } else {
         "run with --userns new, which gives it"
     })
@@ -254,6 +268,12 @@ mod tests {
         assert!(!is_initial("         0       1000          1\n"));
         assert!(!is_initial("0 1000 1\n1 100000 65536\n"));
         assert!(!is_initial(""));
+    }
+
+    #[test]
+    fn a_profile_is_a_way_out_of_one_setting_alone() {
+        assert!(alone("kernel.apparmor_restrict_unprivileged_userns").contains("userns, }\n"));
+        assert_eq!(alone("user.max_user_namespaces"), "");
     }
 
     #[test]
