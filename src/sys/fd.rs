@@ -291,7 +291,8 @@ pub fn has_news(fd: BorrowedFd<'_>) -> bool {
 /// Reads a small file of /proc, whole.
 pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
     let mut file = std::fs::File::from(open_file(dir, path)?);
-    let mut text = Vec::new();
+    // As much as most have: grown from nothing, it would take eight reads.
+    let mut text = Vec::with_capacity(4096);
     match std::io::Read::read_to_end(&mut file, &mut text) {
         Ok(_) => Ok(text),
         Err(error) => Err(error.raw_os_error().unwrap_or(libc::EIO)),

@@ -241,15 +241,16 @@ pub fn wait() -> Wait {
     wait_with(0)
 }
 
-/// [`wait`] for no longer than `limit`. SIGCHLD must be blocked: its arrival is what ends the waiting.
+/// [`wait`] for what has happened already ([`Wait::Interrupted`] if nothing has).
+pub fn poll() -> Wait {
+    wait_with(libc::WNOHANG)
+}
+
+/// [`wait`] for no longer than `limit`, after [`poll`] found nothing. SIGCHLD must be blocked: its arrival, perhaps
+/// before that, is what ends the waiting.
 pub fn wait_for(limit: Duration) -> Wait {
-    match wait_with(libc::WNOHANG) {
-        Wait::Interrupted => {
-            signal::await_child(limit);
-            wait_with(libc::WNOHANG)
-        }
-        other => other,
-    }
+    signal::await_child(limit);
+    poll()
 }
 
 fn wait_with(options: i32) -> Wait {

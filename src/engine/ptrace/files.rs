@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, OnceCell};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
 use remainroot_shims::owner::{Attributes, FileSystem, Inode};
 
 use super::mounts::{self, Manners, walk_may_wait};
+use super::nursery::Kin;
 use super::resolve::Journey;
 use super::run::Run;
 use super::tracee::Tracee;
@@ -195,10 +196,28 @@ pub(super) fn status_number(run: &Run, tid: i32, field: &str) -> Option<i32> {
 
 /// A field of a task's /proc status, by its name with the colon; `None` if the task is gone.
 pub(super) fn status_field(run: &Run, tid: i32, field: &str) -> Option<String> {
+    field_of(&status(run.proc.as_raw_fd(), tid)?, field).map(str::to_owned)
+}
+
+/// A new task's process, and the one whose child it is. A task that is gone is its own.
+pub(super) fn kin_of(run: &Run, tid: i32) -> Kin {
+    let text = status(run.proc.as_raw_fd(), tid).unwrap_or_default();
+    let number = |field| field_of(&text, field).and_then(|value| value.parse().ok());
+    let process = number("Tgid:").unwrap_or(tid);
+    let parent = if process == tid { number("PPid:").unwrap_or(0) } else { process };
+    Kin { process, parent }
+}
+
+/// A task's status, by the /proc that `proc` is.
+pub(super) fn status(proc: RawFd, tid: i32) -> Option<String> {
     let path = CString::new(format!("{tid}/status")).ok()?;
-    let text = fd::read_file(run.proc.as_raw_fd(), &path).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    text.lines().find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
+    let text = fd::read_file(proc, &path).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A field of such a status.
+pub(super) fn field_of<'a>(status: &'a str, field: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(field)).map(str::trim)
 }
 
 /// The file as stores see it.

@@ -6,6 +6,7 @@ mod calls;
 mod files;
 mod follow;
 mod mounts;
+mod nursery;
 mod pids;
 mod pin;
 mod quick;
@@ -17,11 +18,11 @@ mod strict;
 mod tracee;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use self::nursery::Nursery;
 use self::pin::Pins;
 use self::run::{Phase, Run, Slot};
 use self::start::{NotStarted, Started};
@@ -58,15 +59,8 @@ pub fn serve(
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
     run.tasks.borrow_mut().insert(main, Slot::new(first, Filters::first(needs)));
     tell(&front, Event::Started(main));
-    let mut engine = Engine {
-        run,
-        main,
-        started: Some(started),
-        front,
-        told_to_stop: false,
-        parked: BTreeMap::new(),
-        last: None,
-    };
+    let mut engine =
+        Engine { run, main, started: Some(started), front, told_to_stop: false, nursery: Nursery::default() };
     engine.run();
     if let Some(watch) = &engine.run.watch {
         watch.reports(&engine.run, false);
@@ -95,19 +89,6 @@ fn tell(front: &OwnedFd, event: Event) {
     let _ = socket::send(front.as_fd(), &event.encode());
 }
 
-/// A new task's first stop, held until it is known whose child it is.
-struct Parked {
-    /// The process that made it, as /proc says.
-    parent: i32,
-    /// The stop that it stands in.
-    stop: Stop,
-    /// When that was reported.
-    since: Instant,
-}
-
-/// How long a child waits for its parent's event, which is underway unless the parent was killed.
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// How often, and how far apart, a front that was told to stop is looked at until it has read that it shall not. It
 /// reads at once, unless it is stopped, or waits for a CPU.
 const WAKE_TRIES: u32 = 500;
@@ -122,10 +103,8 @@ struct Engine {
     front: OwnedFd,
     /// The front was told that the guest stopped, and not yet that it goes on.
     told_to_stop: bool,
-    /// Children that stopped before their parent's event, by tid.
-    parked: BTreeMap<i32, Parked>,
-    /// The task that ended last: a child that it made while it was killed may still be to come.
-    last: Option<Rc<Tracee>>,
+    /// Children that stopped before their parent's event.
+    nursery: Nursery,
 }
 
 impl Engine {
@@ -137,13 +116,7 @@ impl Engine {
             if self.run.aside.is_awaited() {
                 self.serve_rested();
             }
-            let next = if self.parked.is_empty() && !self.run.aside.is_awaited() {
-                ptrace::wait()
-            } else {
-                self.adopt_abandoned();
-                ptrace::wait_for(PATIENCE)
-            };
-            match next {
+            match self.wait() {
                 Wait::Nobody => return,
                 Wait::Interrupted => {}
                 Wait::Task(tid, Status::Stopped(stop)) => {
@@ -262,21 +235,20 @@ impl Engine {
 
     fn on_end(&mut self, tid: i32, end: End) {
         let slot = self.run.tasks.borrow_mut().remove(tid);
-        self.parked.remove(&tid);
+        self.nursery.ended(tid);
         if let Some(slot) = slot {
             if let Some(watch) = &self.run.watch {
                 watch.ends(&slot.tracee, Outcome::Killed);
             }
             self.run.pins.borrow_mut().ended(&slot.pin);
-            self.adopt_orphans_of(&slot.tracee);
-            self.last = Some(slot.tracee);
+            self.adopt_orphans_of(slot.tracee);
         }
         if tid != self.main {
             return;
         }
         // From here on, daemons that the guest left behind outlive it, and so does their tracer.
         process::outlive_parent();
-        let left = self.run.tasks.borrow().iter().next().is_some() || !self.parked.is_empty();
+        let left = self.run.tasks.borrow().iter().next().is_some() || !self.nursery.is_empty();
         let event = match self.started.take().and_then(Started::failure) {
             None => Event::Ended(end),
             Some(NotStarted::Exec(errno)) => Event::ExecFailed(errno),

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use remainroot_shims::guest::Guest;
 
+use super::files;
 use super::run::Run;
 use super::tracee::Tracee;
 use crate::sys::fd;
@@ -61,11 +62,11 @@ pub(super) fn number_in(proc: &OwnedFd, device: u64, tid: i32) -> i32 {
 
 /// The numbers of a task from the namespace of `proc` inwards (`NSpid` of /proc/PID/status).
 fn numbers(proc: RawFd, tid: i32) -> Option<Vec<i32>> {
-    let path = CString::new(format!("{tid}/status")).ok()?;
-    let text = fd::read_file(proc, &path).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let numbers = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    let numbers: Vec<i32> = numbers.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    let status = files::status(proc, tid)?;
+    let numbers: Vec<i32> = files::field_of(&status, "NSpid:")?
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect();
     (!numbers.is_empty()).then_some(numbers)
 }
 
