@@ -33,7 +33,9 @@ pub fn look(trouble: bool) -> (Option<String>, Vec<Finding>) {
         None => "none was recognized".to_owned(),
     };
     let what = [vec![where_we_are], around.clone(), blameless].concat().join("; ");
-    let finding = if trouble && !around.is_empty() {
+    // Whoever traces us is in the way already, and has been named.
+    let is_traced = status_field("TracerPid:").is_some_and(|tracer| tracer != "0");
+    let finding = if trouble && !is_traced && !around.is_empty() {
         Finding::warn("container", format!("{what}; what failed above may be its doing"))
             .fixed_by(mend(container.as_deref()))
     } else {

@@ -139,6 +139,18 @@ fn namespaces_forbidden_by_a_setting() {
 }
 
 #[test]
+fn inside_of_another_run() {
+    let lab = Lab::new();
+    let (report, status) = doctor(lab.command().arg("--").arg(lab.remainroot()));
+    assert_eq!(
+        (status, level(&report, "ptrace"), level(&report, "container")),
+        (Some(2), "fail", "ok"),
+        "{report:#}"
+    );
+    assert!(finding(&report, "ptrace")["fix"].as_str().unwrap().contains("root already"), "{report:#}");
+}
+
+#[test]
 fn in_bubblewrap() {
     if Command::new("bwrap").arg("--version").output().is_err() {
         return skipped("doctor::in_bubblewrap", "bwrap is not installed");

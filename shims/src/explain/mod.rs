@@ -80,6 +80,9 @@ pub fn begin(guest: &dyn Guest, call: &Call, row: &Row, besides: &dyn Besides) -
             kind if !besides.has_memory() && kind.is_in_memory() => format!("{value:#x}"),
             Kind::Groups => groups(guest, value, call.int(n - 1), is_narrow(row, call.abi)),
             Kind::Caps => capabilities(guest, value).unwrap_or_else(|| format!("{value:#x}")),
+            Kind::Texts => texts(guest, value, call.abi).unwrap_or_else(|| format!("{value:#x}")),
+            Kind::OpenHow => open_how(guest, value).unwrap_or_else(|| format!("{value:#x}")),
+            Kind::Address => address(guest, value, call.int(n + 1)).unwrap_or_else(|| format!("{value:#x}")),
             Kind::Fd => descriptor(call.int(n), besides),
             Kind::Uid | Kind::Gid => id(call.uint(n), is_narrow(row, call.abi)),
             Kind::Path => quoted(guest, value, 4096),
@@ -181,6 +184,53 @@ fn capabilities(guest: &dyn Guest, addr: u64) -> Option<String> {
     };
     let set = |n: usize| word(n + 3) << 32 | word(n);
     Some(format!("{{effective={:#x}, permitted={:#x}, inheritable={:#x}}}", set(0), set(1), set(2)))
+}
+
+/// The most arguments of a program that are worth a line, and bytes of each.
+const TEXTS_SHOWN: usize = 16;
+const TEXT_SHOWN: usize = 1024;
+
+fn texts(guest: &dyn Guest, addr: u64, abi: Abi) -> Option<String> {
+    let mut list = Vec::new();
+    let width = abi.word_size();
+    for n in 0..=TEXTS_SHOWN {
+        let mut bytes = [0; 8];
+        guest.read(addr.checked_add((n * width) as u64)?, &mut bytes[..width]).ok()?;
+        match u64::from_le_bytes(bytes) {
+            0 => return Some(format!("[{}]", list.join(", "))),
+            _ if n == TEXTS_SHOWN => list.push("…".to_owned()),
+            text => list.push(quoted(guest, text, TEXT_SHOWN)),
+        }
+    }
+    Some(format!("[{}]", list.join(", ")))
+}
+
+fn open_how(guest: &dyn Guest, addr: u64) -> Option<String> {
+    let mut bytes = [0; 24];
+    guest.read(addr, &mut bytes).ok()?;
+    let word = |n: usize| {
+        bytes[8 * n..8 * n + 8].iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+    };
+    let flags = signature::OPEN.plain(word(0));
+    Some(format!("{{flags={flags}, mode=0{:o}, resolve={:#x}}}", word(1), word(2)))
+}
+
+/// The address of a unix socket; of others, the family.
+fn address(guest: &dyn Guest, addr: u64, length: i32) -> Option<String> {
+    const AF_UNIX: u16 = 1;
+    // struct sockaddr_un.
+    let mut bytes = vec![0; usize::try_from(length).ok()?.min(110)];
+    guest.read(addr, &mut bytes).ok()?;
+    let (family, name) = bytes.split_at_checked(2)?;
+    let family = u16::from_le_bytes([family[0], family[1]]);
+    match (family, name) {
+        (AF_UNIX, [0, name @ ..]) => Some(format!("{{AF_UNIX, @\"{}\"}}", escaped(name))),
+        (AF_UNIX, name) => {
+            let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+            Some(format!("{{AF_UNIX, \"{}\"}}", escaped(&name[..end])))
+        }
+        (family, _) => Some(format!("{{family={family}}}")),
+    }
 }
 
 /// The most groups that are worth a line.

@@ -29,6 +29,12 @@ pub enum Kind {
     GroupsOut,
     /// Where a stat structure is put.
     Stat,
+    /// A list of texts that a null pointer ends: the arguments of a program.
+    Texts,
+    /// A `struct open_how`.
+    OpenHow,
+    /// A socket's address, whose length is the argument behind.
+    Address,
     /// Sets of capabilities, as capset(2) takes them.
     Caps,
     /// Where capget(2) puts such sets.
@@ -52,7 +58,10 @@ pub enum Kind {
 impl Kind {
     /// Whether reading it takes the guest's memory.
     pub const fn is_in_memory(self) -> bool {
-        matches!(self, Kind::Path | Kind::Text | Kind::Groups | Kind::Caps)
+        matches!(
+            self,
+            Kind::Path | Kind::Text | Kind::Texts | Kind::Groups | Kind::Caps | Kind::OpenHow | Kind::Address
+        )
     }
 
     /// For those that are a matter of the number alone.
@@ -109,7 +118,7 @@ const AT: Kind = Kind::Flags(&[
 ]);
 const UNLINK: Kind = Kind::Flags(&[(kernel::AT_REMOVEDIR, "AT_REMOVEDIR")]);
 /// O_TMPFILE holds the bit of O_DIRECTORY, O_SYNC that of O_DSYNC: the wider ones come first.
-const OPEN: Kind = Kind::Flags(&[
+pub const OPEN: Kind = Kind::Flags(&[
     (kernel::O_TMPFILE, "O_TMPFILE"),
     (kernel::O_SYNC, "O_SYNC"),
     (kernel::O_RDWR, "O_RDWR"),
@@ -128,6 +137,20 @@ const OPEN: Kind = Kind::Flags(&[
     (kernel::O_NOATIME, "O_NOATIME"),
     (kernel::O_CLOEXEC, "O_CLOEXEC"),
     (kernel::O_PATH, "O_PATH"),
+]);
+const MOUNT: Kind = Kind::Flags(&[
+    (kernel::MS_RDONLY, "MS_RDONLY"),
+    (kernel::MS_NOSUID, "MS_NOSUID"),
+    (kernel::MS_NODEV, "MS_NODEV"),
+    (kernel::MS_NOEXEC, "MS_NOEXEC"),
+    (kernel::MS_REMOUNT, "MS_REMOUNT"),
+    (kernel::MS_BIND, "MS_BIND"),
+    (kernel::MS_MOVE, "MS_MOVE"),
+    (kernel::MS_REC, "MS_REC"),
+    (kernel::MS_PRIVATE, "MS_PRIVATE"),
+    (kernel::MS_SLAVE, "MS_SLAVE"),
+    (kernel::MS_SHARED, "MS_SHARED"),
+    (kernel::MS_RELATIME, "MS_RELATIME"),
 ]);
 const RENAME: Kind = Kind::Flags(&[
     (kernel::RENAME_NOREPLACE, "RENAME_NOREPLACE"),
@@ -168,7 +191,7 @@ const PRCTL: Kind = Kind::OneOf(&[
 /// Arguments and rule of a call that has a shim, or whose use is reported, by the kernel's name for it.
 #[rustfmt::skip]
 pub fn of(name: &str) -> Option<Signature> {
-    use Kind::{Caps, CapsOut, Dev, Fd, Gid, GidOut, Groups, GroupsOut, Hex, Int, Mode, Path, Small, Stat, Text, Uid, UidOut};
+    use Kind::{Address, Caps, CapsOut, Dev, Fd, Gid, GidOut, Groups, GroupsOut, Hex, Int, Mode, OpenHow, Path, Small, Stat, Text, Texts, Uid, UidOut};
     let (args, rule): (&'static [Kind], &'static str) = match name {
         "getuid" | "getuid32" | "geteuid" | "geteuid32" | "getgid" | "getgid32" | "getegid" | "getegid32" => (&[], "current_cred"),
         "getresuid" | "getresuid32" => (&[UidOut, UidOut, UidOut], "current_cred"),
@@ -186,8 +209,8 @@ pub fn of(name: &str) -> Option<Signature> {
         "capget" => (&[Hex, CapsOut], "cap_capget"),
         "capset" => (&[Hex, Caps], "cap_capset"),
         "prctl" => (&[PRCTL, Small, Small], "cap_task_prctl"),
-        "execve" => (&[Path, Hex, Hex], "cap_bprm_creds_from_file"),
-        "execveat" => (&[Fd, Path, Hex, Hex, AT], "cap_bprm_creds_from_file"),
+        "execve" => (&[Path, Texts, Hex], "cap_bprm_creds_from_file"),
+        "execveat" => (&[Fd, Path, Texts, Hex, AT], "cap_bprm_creds_from_file"),
         "chown" | "lchown" | "chown32" | "lchown32" => (&[Path, Uid, Gid], "chown_common, setattr_prepare"),
         "fchown" | "fchown32" => (&[Fd, Uid, Gid], "chown_common, setattr_prepare"),
         "fchownat" => (&[Fd, Path, Uid, Gid, AT], "chown_common, setattr_prepare"),
@@ -204,7 +227,7 @@ pub fn of(name: &str) -> Option<Signature> {
         "statx" => (&[Fd, Path, AT, Hex, Stat], "vfs_statx"),
         "open" => (&[Path, OPEN, Mode], "path_openat, inode_init_owner"),
         "openat" => (&[Fd, Path, OPEN, Mode], "path_openat, inode_init_owner"),
-        "openat2" => (&[Fd, Path, Hex, Int], "path_openat, inode_init_owner"),
+        "openat2" => (&[Fd, Path, OpenHow, Int], "path_openat, inode_init_owner"),
         "creat" => (&[Path, Mode], "path_openat, inode_init_owner"),
         "mkdir" => (&[Path, Mode], "vfs_mkdir, inode_init_owner"),
         "mkdirat" => (&[Fd, Path, Mode], "vfs_mkdir, inode_init_owner"),
@@ -212,7 +235,7 @@ pub fn of(name: &str) -> Option<Signature> {
         "symlinkat" => (&[Path, Fd, Path], "vfs_symlink, inode_init_owner"),
         "mknod" => (&[Path, Mode, Dev], "vfs_mknod"),
         "mknodat" => (&[Fd, Path, Mode, Dev], "vfs_mknod"),
-        "bind" => (&[Fd, Hex, Int], "unix_bind"),
+        "bind" => (&[Fd, Address, Int], "unix_bind"),
         "socketcall" => (&[Int, Hex], "unix_bind"),
         "unlink" => (&[Path], "vfs_unlink, may_delete"),
         "unlinkat" => (&[Fd, Path, UNLINK], "vfs_unlink, may_delete"),
@@ -223,7 +246,7 @@ pub fn of(name: &str) -> Option<Signature> {
         "link" => (&[Path, Path], "vfs_link"),
         "linkat" => (&[Fd, Path, Fd, Path, AT], "vfs_link"),
         "getdents" | "getdents64" => (&[Fd, Hex, Int], "iterate_dir"),
-        "mount" => (&[Path, Path, Text, Hex, Hex], "path_mount"),
+        "mount" => (&[Path, Path, Text, MOUNT, Hex], "path_mount"),
         "fsopen" => (&[Text, Hex], "fs_context_for_mount"),
         "setxattr" | "lsetxattr" => (&[Path, Text, Hex, Int, XATTR], "vfs_setxattr, xattr_permission"),
         "fsetxattr" => (&[Fd, Text, Hex, Int, XATTR], "vfs_setxattr, xattr_permission"),

@@ -104,3 +104,54 @@ fn what_a_call_fills_in_is_shown() {
          permitted)  [cap_capset: a capability that the task may not give itself, or another task]"
     );
 }
+
+#[test]
+fn structures_and_lists_are_taken_apart() {
+    let guest = Fake::new(Abi::X86_64, Cred::root());
+    guest.put(0x1000, b"true\0");
+    guest.put(0x2000, &[0, 0x10, 0, 0, 0, 0, 0, 0, 0x00, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let begins = |abi, name, args: &[u64], expected: &str| {
+        let line = line(&guest, abi, name, args, Outcome::Passed);
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    };
+    begins(Abi::X86_64, "execve", &[0x1000, 0x2000, 0], "execve(\"true\", [\"true\", \"true\"], NULL) = ?");
+    begins(Abi::I386, "execve", &[0x1000, 0x2000, 0], "execve(\"true\", [\"true\"], NULL) = ?");
+    begins(Abi::X86_64, "execve", &[0x1000, Fake::BAD, 0], "execve(\"true\", 0x101000, NULL) = ?");
+    guest.put(0x3000, &[0x41, 0, 0, 0, 0, 0, 0, 0, 0xA4, 1, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+    begins(
+        Abi::X86_64,
+        "openat2",
+        &[3, 0x1000, 0x3000, 24],
+        "openat2(3</srv/a \\\"b\\\">, \"true\", {flags=O_WRONLY|O_CREAT, mode=0644, resolve=0x8}, 24) = ?",
+    );
+    guest.put(0x4000, b"\x01\0/run/s\0rest");
+    begins(Abi::X86_64, "bind", &[4, 0x4000, 13], "bind(4, {AF_UNIX, \"/run/s\"}, 13) = ?");
+    begins(Abi::X86_64, "bind", &[4, 0x4000, 1], "bind(4, 0x4000, 1) = ?");
+    begins(
+        Abi::X86_64,
+        "mount",
+        &[0x1000, 0x1000, 0, 0x5000, 0],
+        "mount(\"true\", \"true\", NULL, MS_BIND|MS_REC, NULL) = ?",
+    );
+}
+
+#[test]
+fn whatever_a_guest_says_makes_a_line() {
+    let guest = Fake::new(Abi::X86_64, Cred::root());
+    for (abi, row) in Abi::ALL.into_iter().flat_map(|abi| ROWS.iter().map(move |row| (abi, row))) {
+        if row.entry(abi).is_none() {
+            continue;
+        }
+        for value in [0, 1, 0x1000, Fake::END - 1, Fake::BAD, u64::from(u32::MAX), i64::MIN as u64, u64::MAX]
+        {
+            for outcome in [Outcome::Here(Ok(value)), Outcome::Kernel(Err(Errno::new(4095))), Outcome::Killed]
+            {
+                let line = line(&guest, abi, row.name, &[value; 6], outcome);
+                assert!(
+                    line.starts_with(row.name) && line.contains(") = ") && !line.contains('\n'),
+                    "{line}"
+                );
+            }
+        }
+    }
+}
