@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use crate::abi::{Call, Errno, STATX_SIZE};
 use crate::cred::Cred;
-use crate::owner::{Attributes, Inode, Store, World};
+use crate::owner::{Attributes, FileId, Inode, Store, World};
 
 /// What the guest gets to see as the result of its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,16 @@ pub trait Node: Attributes {
     /// `chmod`, following nothing. `mode` holds the twelve bits 07777.
     fn set_mode(&self, mode: u32) -> Result<(), Errno>;
 
+    /// Takes note from now on of the first write to the file, or truncation, by whomever. `drops` are the mode bits that
+    /// it will take away; none where only capabilities are at stake. Where the machine cannot, nothing is noted.
+    fn watch(&self, _id: FileId, _drops: u32) {}
+
+    /// The bits that were announced for the write that has happened since [`Node::watch`]; `None` if there was none. It
+    /// is told once, and ends the watch.
+    fn written(&self, _id: FileId) -> Option<u32> {
+        None
+    }
+
     /// Flags of the mount it was found on (`ST_RDONLY`, `ST_NOSUID`, … of statvfs(3)).
     fn mount_flags(&self) -> Result<u64, Errno>;
 
@@ -195,6 +205,11 @@ pub trait Guest {
 
     /// A setting of the machine's, by its name in /proc/sys (`fs/protected_hardlinks`); 0 where it cannot be read.
     fn sysctl(&self, name: &CStr) -> u32;
+
+    /// Whether a file is being [watched](Node::watch).
+    fn is_watched(&self, _id: FileId) -> bool {
+        false
+    }
 
     /// The file mode creation mask of the task.
     fn umask(&self) -> Result<u32, Errno>;

@@ -519,12 +519,15 @@ static long bind_to(const char *path, __attribute__((unused)) int by_socketcall)
     return r;
 }
 
-static long write_to(const char *path) {
-    int fd = open_file(path, O_WRONLY);
+static long write_by(int how, const char *path) {
+    static const int flags[] = {O_WRONLY, O_RDWR | O_APPEND, O_RDWR};
+    int fd = open_file(path, flags[how % 3]);
     if (fd < 0)
         return fd;
-    long r = write(fd, "x", 1);
+    long r = how == 2 ? fallocate(fd, 0, 0, 1) : write(fd, "x", how != 3);
+    int saved = errno;
     close(fd);
+    errno = saved;
     return r;
 }
 
@@ -537,6 +540,10 @@ static long truncate_by(int how, const char *path) {
     switch (how) {
     case 0:
         return syscall(SYS_truncate, path, 1L);
+#ifdef __i386__
+    case 3:
+        return syscall(SYS_truncate64, path, 1L, 0L);
+#endif
     case 1:
         fd = open(path, O_WRONLY | O_TRUNC | O_NONBLOCK);
         break;
@@ -545,7 +552,14 @@ static long truncate_by(int how, const char *path) {
     }
     if (fd < 0)
         return fd;
-    long r = how == 1 ? 0 : syscall(SYS_ftruncate, fd, 1L);
+    long r = 0;
+#ifdef __i386__
+    if (how == 4)
+        r = syscall(SYS_ftruncate64, fd, 1L, 0L);
+    else
+#endif
+    if (how != 1)
+        r = syscall(SYS_ftruncate, fd, 1L);
     int saved = errno;
     close(fd);
     errno = saved;
@@ -568,13 +582,28 @@ static void read_from(const char *path) {
     close(fd);
 }
 
-// Makes a directory one that everybody can change, so that permission to do so plays no part.
-static void widen(const char *path) {
+// Makes a directory one that everybody can change, so that permission to do so plays no part; or a file one that
+// everybody can write to.
+static void widen(const char *path, int is_dir, int mode) {
     struct stat s;
-    if (stat(path, &s) < 0 || !S_ISDIR(s.st_mode))
+    if (stat(path, &s) < 0 || S_ISDIR(s.st_mode) != is_dir)
         say("no");
     else
-        say_result(syscall(SYS_chmod, path, (s.st_mode & 06777) | 0777));
+        say_result(syscall(SYS_chmod, path, (s.st_mode & 07777) | mode));
+}
+
+static void become(int actor);
+
+// Opens a file, and lets a child write to it that drops root.
+static void bequeath(const char *path) {
+    int fd = open(path, O_WRONLY), status = -1, pid = fork();
+    if (pid == 0) {
+        become(1);
+        _exit(write(fd, "x", 1) != 1);
+    }
+    waitpid(pid, &status, 0);
+    say("%d", status);
+    close(fd);
 }
 
 // Splits a line into words.
@@ -602,7 +631,9 @@ static void act(char *line) {
     else if (!strcmp(op, "mkdir"))
         say_result(syscall(SYS_mkdir, path, NUMBER(2)));
     else if (!strcmp(op, "widen"))
-        widen(path);
+        widen(path, 1, 0777);
+    else if (!strcmp(op, "lend"))
+        widen(path, 0, 0666);
     else if (!strcmp(op, "mkdirat"))
         say_result(syscall(SYS_mkdirat, AT_FDCWD, path, NUMBER(2)));
     else if (!strcmp(op, "symlink"))
@@ -636,9 +667,11 @@ static void act(char *line) {
     else if (!strcmp(op, "bind_by_socketcall"))
         say_result(bind_to(path, 1));
     else if (!strcmp(op, "write"))
-        say_result(write_to(path));
+        say_result(write_by(n > 2 ? NUMBER(2) : 0, path));
     else if (!strcmp(op, "truncate"))
         say_result(truncate_by(NUMBER(2), path));
+    else if (!strcmp(op, "bequeath"))
+        bequeath(path);
     else if (!strcmp(op, "read"))
         read_from(path);
     else if (!strcmp(op, "setxattr")) {
@@ -695,6 +728,7 @@ static void become(int actor) {
         syscall(WIDE(setfsuid), 0x80000000);
         break;
     case 4: // somebody who may give files away
+        must(syscall(WIDE(setgroups), 0, groups), "setgroups");
         must(prctl(PR_SET_KEEPCAPS, 1), "prctl");
         must(syscall(WIDE(setresgid), 1001, 1001, 1001), "setresgid");
         must(syscall(WIDE(setresuid), 1001, 1001, 1001), "setresuid");

@@ -3,14 +3,8 @@
 /// Why, and the operations that show it.
 pub const KNOWN: &[(&str, &str)] = &[
     (
-        "a write is not seen, so it does not take a file's capabilities away",
-        "0 create a 0 0755\n\
-         0 setxattr a 0 security.capability 0100000200040000000000000000000000000000 0\n\
-         0 write a\n",
-    ),
-    (
-        "a write is not seen, so one by a user does not take set-id bits away",
-        "1 create a 0 04755\n1 write a\n1 stat a 1\n",
+        "who writes is not seen at the write: a descriptor from before root was dropped leaves set-id bits",
+        "0 create a 0 04755\n0 bequeath a\n0 stat a 1\n",
     ),
     (
         "the kernel lets the tracer's user in where it would refuse the virtual one",
@@ -39,6 +33,19 @@ pub const FIXED: &[(&str, &str)] = &[
         "0 mknod a 0060660 0xf001\n0 chown a 0 33 33\n0 chmod a 0 0666\n0 read a\n0 write a\n0 truncate a 0\n0 ls .\n\
          0 setxattr a 0 user.x 61 0\n0 link a b\n0 rename b c\n1 read c\n0 create c 0 0644\n0 create c 1 0644\n\
          0 mknod t 0020660 0xf002\n0 read t\n0 unlink t\n",
+    ),
+    (
+        "a write takes a file's capabilities away, whoever makes it",
+        "0 create a 0 0755\n0 setxattr a 0 security.capability 0100000200040000000000000000000000000000 0\n\
+         0 write a 3\n0 getxattr a 0 security.capability 100\n0 write a 0\n0 getxattr a 0 security.capability 100\n\
+         0 listxattr a 0 4096\n0 setxattr a 0 security.capability 0100000200040000000000000000000000000000 2\n\
+         0 setxattr a 0 security.capability 0100000200040000000000000000000000000000 0\n0 truncate a 0\n\
+         0 removexattr a 0 security.capability\n",
+    ),
+    (
+        "a write by root leaves set-id bits, one by a user takes them, until they are given back",
+        "1 create a 0 0644\n1 chmod a 0 04777\n0 write a 0\n0 truncate a 1\n1 stat a 1\n2 write a 3\n1 stat a 1\n2 write a 1\n\
+         1 stat a 1\n1 chmod a 0 06777\n4 write a 0\n1 stat a 0\n1 truncate a 0\n1 stat a 0\n",
     ),
     (
         "two devices of one kind have owners and modes of their own",

@@ -51,6 +51,12 @@ enum What {
         call: &'static str,
         path: &'static str,
     },
+    /// Those that change contents, in one of some ways.
+    Contents {
+        call: &'static str,
+        path: &'static str,
+        how: u8,
+    },
     Umask(u32),
     Chmod {
         path: &'static str,
@@ -100,6 +106,10 @@ const CAPABILITY: &str = "security.capability";
 
 impl Display for Op {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let (What::Contents { path, .. }, 1..) = (&self.what, self.actor) {
+            // Users must be let in, whatever the mode.
+            writeln!(f, "0 lend {path}")?;
+        }
         write!(f, "{} ", self.actor)?;
         match &self.what {
             What::Create { path, how, mode } => write!(f, "create {path} {how} 0{mode:o}"),
@@ -112,6 +122,7 @@ impl Display for Op {
             }
             What::Pair { call, from, to, flags } => write!(f, "{call} {from} {to} {flags}"),
             What::Plain { call, path } => write!(f, "{call} {path}"),
+            What::Contents { call, path, how } => write!(f, "{call} {path} {how}"),
             What::Umask(mask) => write!(f, "umask 0{mask:o}"),
             What::Chmod { path, how, mode } => write!(f, "chmod {path} {how} 0{mode:o}\n0 widen {path}"),
             What::Chown { path, how, uid, gid } => write!(f, "chown {path} {how} {uid} {gid}"),
@@ -150,15 +161,8 @@ pub fn script(ops: &[Op], devices: Devices) -> String {
 
 /// Leaves out what is known to differ (see the table of differences), and what would ask for permission.
 fn sifted(ops: &[Op], devices: Devices) -> impl Iterator<Item = &Op> {
-    let sets_capability = ops.iter().any(|op| matches!(op.what, What::SetXattr { name: CAPABILITY, .. }));
     ops.iter().filter(move |op| match op.what {
         What::Plain { call: "read", .. } => devices == Devices::Covered,
-        What::Plain { call: "write", .. } => !sets_capability && op.actor == 0,
-        // Protected hard links (fs.protected_hardlinks) ask for permission.
-        What::Pair { call: "link", .. } => op.actor == 0,
-        What::SetXattr { name, .. } | What::RemoveXattr { name, .. } => {
-            op.actor == 0 || !(name.starts_with("user.") || name.starts_with("nonsense."))
-        }
         What::GetXattr { name, .. } => name != "trusted.",
         _ => true,
     })
@@ -169,7 +173,20 @@ fn path() -> impl Strategy<Value = &'static str> {
 }
 
 fn file_mode() -> impl Strategy<Value = u32> {
-    select(vec![0o644, 0o666, 0o755, 0o777, 0o4755, 0o2755, 0o6775, 0o2744, 0o2664, 0o6444, 0o4711 | 0o444])
+    select(vec![
+        0o644,
+        0o666,
+        0o755,
+        0o777,
+        0o4755,
+        0o2755,
+        0o6775,
+        0o2744,
+        0o2664,
+        0o6444,
+        0o4711 | 0o444,
+        0o1777,
+    ])
 }
 
 fn id() -> impl Strategy<Value = u32> {
@@ -246,7 +263,7 @@ fn value_for(name: &'static str) -> BoxedStrategy<String> {
 
 fn what() -> impl Strategy<Value = What> {
     let create = (path(), 0..5u8, file_mode()).prop_map(|(path, how, mode)| What::Create { path, how, mode });
-    let mkdir = (path(), any::<bool>(), select(vec![0o777, 0o2777, 0o755]))
+    let mkdir = (path(), any::<bool>(), select(vec![0o777, 0o2777, 0o755, 0o1777]))
         .prop_map(|(path, at, mode)| What::Mkdir { path, at, mode });
     let symlink =
         (path(), select(vec!["a", "d", "b", "none"])).prop_map(|(path, to)| What::Symlink { path, to });
@@ -257,9 +274,10 @@ fn what() -> impl Strategy<Value = What> {
         .prop_map(|(path, at, kind, mode, dev)| What::Mknod { path, at, mode: kind | mode, dev });
     let pair = (select(vec!["link", "rename", "rename", "renameat2"]), path(), path(), 0..4u32)
         .prop_map(|(call, from, to, flags)| What::Pair { call, from, to, flags });
-    let calls =
-        select(vec!["unlink", "unlinkat", "rmdir", "write", "read", "ls", "bind", "bind_by_socketcall"]);
+    let calls = select(vec!["unlink", "unlinkat", "rmdir", "read", "ls", "bind", "bind_by_socketcall"]);
     let plain = (calls, path()).prop_map(|(call, path)| What::Plain { call, path });
+    let contents = (select(vec!["write", "truncate"]), path(), 0..5u8)
+        .prop_map(|(call, path, how)| What::Contents { call, path, how });
     let chmod = (path(), 0..7u8, file_mode()).prop_map(|(path, how, mode)| What::Chmod { path, how, mode });
     let chown =
         (path(), 0..13u8, id(), id()).prop_map(|(path, how, uid, gid)| What::Chown { path, how, uid, gid });
@@ -285,6 +303,7 @@ fn what() -> impl Strategy<Value = What> {
         4 => mknod,
         4 => pair,
         5 => plain,
+        3 => contents,
         1 => select(vec![0, 0o22, 0o2]).prop_map(What::Umask),
         6 => chmod,
         8 => chown,

@@ -229,6 +229,8 @@ pub fn of(name: &str) -> Option<Signature> {
         "openat" => (&[Fd, Path, OPEN, Mode], "path_openat, inode_init_owner"),
         "openat2" => (&[Fd, Path, OpenHow, Int], "path_openat, inode_init_owner"),
         "creat" => (&[Path, Mode], "path_openat, inode_init_owner"),
+        "truncate" | "truncate64" => (&[Path, Int], "do_truncate, file_remove_privs"),
+        "ftruncate" | "ftruncate64" => (&[Fd, Int], "do_truncate, file_remove_privs"),
         "mkdir" => (&[Path, Mode], "vfs_mkdir, inode_init_owner"),
         "mkdirat" => (&[Fd, Path, Mode], "vfs_mkdir, inode_init_owner"),
         "symlink" => (&[Path, Path], "vfs_symlink, inode_init_owner"),
@@ -243,8 +245,8 @@ pub fn of(name: &str) -> Option<Signature> {
         "rename" => (&[Path, Path], "vfs_rename, may_delete"),
         "renameat" => (&[Fd, Path, Fd, Path], "vfs_rename, may_delete"),
         "renameat2" => (&[Fd, Path, Fd, Path, RENAME], "vfs_rename, may_delete"),
-        "link" => (&[Path, Path], "vfs_link"),
-        "linkat" => (&[Fd, Path, Fd, Path, AT], "vfs_link"),
+        "link" => (&[Path, Path], "may_linkat"),
+        "linkat" => (&[Fd, Path, Fd, Path, AT], "may_linkat"),
         "getdents" | "getdents64" => (&[Fd, Hex, Int], "iterate_dir"),
         "mount" => (&[Path, Path, Text, MOUNT, Hex], "path_mount"),
         "fsopen" => (&[Text, Hex], "fs_context_for_mount"),
@@ -310,6 +312,16 @@ pub fn reason(name: &str, errno: Errno) -> Option<&'static str> {
             "not the owner, and no CAP_FOWNER"
         }
         (Errno::EPERM, "mknod" | "mknodat") => "no CAP_MKNOD",
+        (Errno::EPERM, "unlink" | "unlinkat" | "rmdir" | "rename" | "renameat" | "renameat2") => {
+            "neither the file nor its sticky directory is the task's own"
+        }
+        (Errno::EPERM, _) if name.starts_with("link") => {
+            "a file of others that the task may not both read and write (fs.protected_hardlinks)"
+        }
+        (Errno::EACCES, _) if name.starts_with("open") || name == "creat" => {
+            "in a sticky directory, O_CREAT opens no file that others have left there"
+        }
+        (Errno::EACCES, _) if plain.contains("xattr") => "the file's mode does not let the task",
         (Errno::EPERM, _) if plain.contains("xattr") => {
             "an attribute that takes the file's owner, or CAP_SYS_ADMIN, or CAP_SETFCAP"
         }

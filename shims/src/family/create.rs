@@ -7,13 +7,13 @@ use std::ffi::CString;
 use std::rc::Rc;
 
 use linux_raw_sys::general::{
-    __O_TMPFILE, AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, PATH_MAX, RESOLVE_IN_ROOT,
-    S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
+    __O_TMPFILE, AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDWR, O_TRUNC, O_WRONLY,
+    PATH_MAX, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
 };
 
 use super::acl;
 use super::file::{Seen, Target};
-use super::{mknod, names};
+use super::{mknod, names, write};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
@@ -25,7 +25,10 @@ pub const MAKES: u32 = O_CREAT | __O_TMPFILE;
 /// The mode bits that a namespace's kernel would clear at the next write, so that they must be recorded.
 pub const FRAGILE: u32 = S_ISUID | S_ISGID;
 
-/// open(2) with O_CREAT or O_TMPFILE.
+/// The flags of open(2) with which a file can be written to.
+pub const WRITES: u32 = O_WRONLY | O_RDWR | O_TRUNC;
+
+/// open(2) with O_CREAT or O_TMPFILE, and by those who may not keep set-id bits with [`WRITES`].
 pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
     opened(guest, AT_FDCWD, call, 0).await
 }
@@ -33,10 +36,11 @@ pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
 /// creat(2).
 pub async fn creat(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let target = path_of(&*guest, AT_FDCWD, call.word(0), O_CREAT);
+    foresee_write(&*guest, &target, WRITES);
     open_target(guest, target, O_CREAT, call.uint(1)).await
 }
 
-/// openat(2) with O_CREAT or O_TMPFILE.
+/// openat(2), likewise.
 pub async fn openat(guest: Rc<dyn Guest>, call: Call) -> Answer {
     opened(guest, call.int(0), call, 1).await
 }
@@ -49,7 +53,7 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
     }
     let word = |at: usize| u32::from_le_bytes([how[at], how[at + 1], how[at + 2], how[at + 3]]);
     let (flags, mode, resolve) = (word(0), word(8), word(16));
-    if flags & MAKES == 0 {
+    if flags & (MAKES | WRITES) == 0 {
         return Answer::Native;
     }
     let mut target = path_of(&*guest, call.int(0), call.word(1), flags);
@@ -60,7 +64,8 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
         let Some(Ok(relative)) = relative.map(CString::new) else { return Answer::Native };
         *path = relative;
     }
-    open_target(guest, target, flags, mode).await
+    foresee_write(&*guest, &target, flags);
+    if flags & MAKES == 0 { Answer::Native } else { open_target(guest, target, flags, mode).await }
 }
 
 /// mkdir(2).
@@ -130,6 +135,10 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
 async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Answer {
     let (flags, mode) = (call.uint(first + 1), call.uint(first + 2));
     let target = path_of(&*guest, dir, call.word(first), flags);
+    foresee_write(&*guest, &target, flags);
+    if flags & MAKES == 0 {
+        return Answer::Native;
+    }
     // With others than these O_CREAT does not open what exists (EEXIST, EINVAL), or means nothing.
     if flags & (O_CREAT | O_EXCL | O_DIRECTORY | O_PATH) == O_CREAT
         && guest.store().has_devices()
@@ -147,6 +156,15 @@ async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Ans
         return Answer::Native;
     }
     open_target(guest, target, flags, mode).await
+}
+
+fn foresee_write(guest: &dyn Guest, target: &Result<Target, Errno>, flags: u32) {
+    if let Ok(target) = target
+        && flags & WRITES != 0
+        && flags & O_PATH == 0
+    {
+        write::foresee(guest, target);
+    }
 }
 
 /// Whether O_CREAT may open a device that is recorded; `None` for all else. The kernel sees the machine's device, of

@@ -10,7 +10,7 @@ use linux_raw_sys::general::{
 use crate::abi::Errno;
 use crate::cred::Cred;
 use crate::guest::{Dir, Guest, Node, Place, Trailing};
-use crate::owner::{self, Access, Attr, Inode, PERMISSIONS, Record, World};
+use crate::owner::{self, Access, Attr, CAPABILITY, Inode, PERMISSIONS, Record, World};
 
 /// Mounted read-only (`ST_RDONLY` of statvfs(3)).
 pub const ST_RDONLY: u64 = 1;
@@ -152,7 +152,42 @@ impl Seen {
             Err(false) => None,
             Err(true) => guest.store().get(&*node, &inode),
         };
-        Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) }
+        let mut seen = Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) };
+        if guest.is_watched(seen.inode.id) {
+            seen.remove_privs(guest);
+        }
+        seen.watch_capability(guest);
+        seen
+    }
+
+    /// What the kernel did at a write that was noted since (`file_remove_privs`): capabilities went, and set-id bits if
+    /// it was made by one who may not keep them.
+    fn remove_privs(&mut self, guest: &dyn Guest) {
+        let Some(drops) = self.node.written(self.inode.id) else { return };
+        let mut attr = self.attr();
+        attr.mode &= !drops;
+        let mut record = self.edit();
+        record.xattrs.remove(CAPABILITY);
+        if self.world.native_mode(attr.mode) & drops != self.inode.mode & drops {
+            // The kernel has left bits to its root that a user would have lost.
+            if self.set_mode(attr.mode).is_ok() {
+                self.inode.mode &= !drops;
+            }
+        }
+        if self.save(guest, record.clone(), &attr).is_err() {
+            // A store without room. What it could not be told holds for this call at least.
+            record.mode = Some((attr.mode & PERMISSIONS) as u16);
+            self.record = Some(record);
+        }
+    }
+
+    /// Watches a file with capabilities: any write takes them.
+    fn watch_capability(&self, guest: &dyn Guest) {
+        let has = |record: &Record| record.xattrs.contains_key(CAPABILITY);
+        if self.record.as_ref().is_some_and(has) && self.attr().is_file() && !guest.is_watched(self.inode.id)
+        {
+            self.node.watch(self.inode.id, 0);
+        }
     }
 
     /// Looks at the inode again before something is recorded of it, if the change may have done more to it than to move
@@ -285,6 +320,7 @@ impl Seen {
             self.identify(guest.store().mirrors_modes());
             guest.store().put(&*self.node, &self.inode, record.clone())?;
             self.record = Some(record);
+            self.watch_capability(guest);
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ struct File {
     inode: Inode,
     xattrs: BTreeMap<CString, Vec<u8>>,
     cover: Option<CString>,
+    /// What the next write drops, and whether it has come.
+    watched: Option<(u32, bool)>,
 }
 
 /// Files by path; hard links share the cell.
@@ -148,7 +150,7 @@ impl Mock {
             gid: 0,
             rdev: 0,
         };
-        let file = File { inode, xattrs: BTreeMap::new(), cover: None };
+        let file = File { inode, xattrs: BTreeMap::new(), cover: None, watched: None };
         self.tree.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(file)));
     }
 
@@ -257,6 +259,11 @@ impl Mock {
         self.memory.borrow()[addr as usize..][..len].to_vec()
     }
 
+    /// Writes to a file, as far as that is noticed.
+    pub fn write_to(&self, path: &str) {
+        self.at(path).unwrap().borrow_mut().watched.iter_mut().for_each(|(_, written)| *written = true);
+    }
+
     /// The host calls that were made.
     pub fn submitted(&self) -> Vec<Host> {
         self.submitted.borrow().clone()
@@ -357,6 +364,11 @@ impl Guest for Mock {
         self.sysctls.borrow().get(name).copied().unwrap_or(0)
     }
 
+    fn is_watched(&self, id: FileId) -> bool {
+        let files = self.tree.borrow();
+        files.values().map(|file| file.borrow()).any(|file| file.inode.id == id && file.watched.is_some())
+    }
+
     fn umask(&self) -> Result<u32, Errno> {
         Ok(0o022)
     }
@@ -436,6 +448,12 @@ impl Node for Held {
         let inode = &mut self.file.borrow_mut().inode;
         inode.mode = (inode.mode & !PERMISSIONS) | mode;
         Ok(())
+    }
+    fn watch(&self, _: FileId, drops: u32) {
+        self.file.borrow_mut().watched = Some((drops, false));
+    }
+    fn written(&self, _: FileId) -> Option<u32> {
+        self.file.borrow_mut().watched.take_if(|(_, written)| *written).map(|(drops, _)| drops)
     }
     fn mount_flags(&self) -> Result<u64, Errno> {
         Ok(if self.read_only.get() { 1 } else { 0 })

@@ -25,6 +25,7 @@ pub mod uid;
 pub mod unlink;
 pub mod utime;
 pub mod view;
+pub mod write;
 pub mod xattr;
 
 use std::rc::Rc;

@@ -206,7 +206,8 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
     let id = FileId { dev: native.dev, ino: native.ino };
     let time = Time { sec: native.ctime.0, nsec: native.ctime.1 };
     let cover = may_be_cover(guest, &native);
-    let known = if cover || !layout.tells_identity() { Err(true) } else { guest.store().suspect(id, time) };
+    let unsure = cover || !layout.tells_identity() || guest.is_watched(id);
+    let known = if unsure { Err(true) } else { guest.store().suspect(id, time) };
     let (file, attr) = match known {
         Ok(record) => {
             if record.device.and_then(harmless_device).is_some()

@@ -35,6 +35,15 @@ fn setattr_should_drop_sgid(cred: &Cred, attr: &Attr) -> bool {
     attr.mode & S_ISGID != 0 && (attr.mode & S_IXGRP != 0 || !in_group_or_capable(cred, attr.gid))
 }
 
+/// The mode bits that a write or truncation takes from a file, besides its capabilities (`setattr_should_drop_suidgid`).
+pub fn dropped_by_write(cred: &Cred, attr: &Attr) -> u32 {
+    if !attr.is_file() || cred.capable(CapSet::FSETID) {
+        return 0;
+    }
+    let sgid = if setattr_should_drop_sgid(cred, attr) { S_ISGID } else { 0 };
+    attr.mode & S_ISUID | sgid
+}
+
 /// What a file becomes by chown (`chown_common`, `notify_change`, `setattr_prepare`). EPERM.
 pub fn chown_common(cred: &Cred, attr: &Attr, uid: KeepUid, gid: KeepGid) -> Result<Attr, Errno> {
     let mut mode = attr.mode;

@@ -77,6 +77,19 @@ fn inode_init_owner_and_mode_strip_sgid() {
 }
 
 #[test]
+fn a_write_takes_set_id_bits_from_all_but_the_capable() {
+    let (owner, member) = (user(1000, 1000, &[]), user(1000, 1000, &[33]));
+    for (mode, by_owner, by_member) in
+        [(0o6755, 0o6000, 0o6000), (0o2745, 0o2000, 0), (0o4644, 0o4000, 0o4000), (0o755, 0, 0)]
+    {
+        let file = file(1000, 33, mode);
+        assert_eq!(dropped_by_write(&owner, &file), by_owner, "{mode:o}");
+        assert_eq!(dropped_by_write(&member, &file), by_member, "{mode:o}");
+        assert_eq!(dropped_by_write(&user(0, 0, &[]), &file), 0);
+    }
+}
+
+#[test]
 fn may_create_in_sticky_protects_what_others_left() {
     let device = |owner| Attr { mode: S_IFCHR | 0o666, ..file(owner, 0, 0) };
     // As the kernel did it, for (owner of the directory, its mode, owner of the device, who opens).

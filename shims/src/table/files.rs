@@ -3,7 +3,7 @@
 use super::Shim::{self, Entry as At};
 use super::Support::{self, Full, Partial};
 use super::{Case, Entry, Needs, Row, When};
-use crate::family::{bind, chmod, chown, create, dirent, mknod, mount, stat, unlink, utime, xattr};
+use crate::family::{bind, chmod, chown, create, dirent, mknod, mount, stat, unlink, utime, write, xattr};
 
 const SETTING_TIMES: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
 
@@ -72,10 +72,15 @@ const OPEN: &[Case] = &open_with_flags_in(1);
 const OPENAT: &[Case] = &open_with_flags_in(2);
 
 /// The mode is the argument behind the flags.
-const fn open_with_flags_in(flags: u8) -> [Case; 2] {
+const fn open_with_flags_in(flags: u8) -> [Case; 3] {
     let fragile = When::BothBits { args: [flags, flags + 1], masks: [create::MAKES, create::FRAGILE] };
     let makes = When::AnyBit { arg: flags, mask: create::MAKES };
-    [Case { when: fragile, needs: Needs::ALWAYS }, Case { when: makes, needs: OPENING }]
+    let writes = When::AnyBit { arg: flags, mask: create::WRITES };
+    [
+        Case { when: fragile, needs: Needs::ALWAYS },
+        Case { when: makes, needs: OPENING },
+        Case { when: writes, needs: Needs::USER },
+    ]
 }
 
 /// Calls that make files, devices among them.
@@ -95,6 +100,18 @@ pub const CREATION: &[Row] = &[
     row!(mknodat, DEVICES, x86_64: coroutine!(mknod::mknodat), i386: coroutine!(mknod::mknodat)),
     row!(bind, PORTS, x86_64: coroutine!(bind::bind), i386: coroutine!(bind::bind), cases: MAKE),
     row!(socketcall, Partial("as the calls that it stands for"), i386: coroutine!(bind::socketcall), cases: BIND),
+];
+
+const BY_USERS: &[Case] = &[Case::under(Needs::USER)];
+
+/// Calls that make a file shorter or longer.
+#[rustfmt::skip]
+pub const CONTENTS: &[Row] = &[
+    // src/family/write.rs
+    row!(truncate, Full, x86_64: At(write::truncate), i386: At(write::truncate), cases: BY_USERS),
+    row!(ftruncate, Full, x86_64: At(write::ftruncate), i386: At(write::ftruncate), cases: BY_USERS),
+    row!(truncate64, Full, i386: At(write::truncate), cases: BY_USERS),
+    row!(ftruncate64, Full, i386: At(write::ftruncate), cases: BY_USERS),
 ];
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");
@@ -122,8 +139,6 @@ pub const NAMES: &[Row] = &[
     row!(fsopen, Partial("proc and sysfs by mount(2) only"), x86_64: At(mount::fsopen), i386: At(mount::fsopen)),
 ];
 
-const XATTRS: Support = Partial("a write to a file does not take its capabilities away");
-
 const READ: &[Case] = &[Case::under(Needs::USER.union(Needs::XATTRS).union(Needs::DEVICES))];
 const NAMED: &[Case] = &[Case::under(Needs::XATTRS)];
 
@@ -131,20 +146,20 @@ const NAMED: &[Case] = &[Case::under(Needs::XATTRS)];
 #[rustfmt::skip]
 pub const ATTRIBUTES: &[Row] = &[
     // src/family/xattr.rs
-    row!(setxattr, XATTRS, x86_64: At(xattr::setxattr), i386: At(xattr::setxattr)),
-    row!(lsetxattr, XATTRS, x86_64: At(xattr::lsetxattr), i386: At(xattr::lsetxattr)),
-    row!(fsetxattr, XATTRS, x86_64: At(xattr::fsetxattr), i386: At(xattr::fsetxattr)),
-    row!(setxattrat, XATTRS, x86_64: At(xattr::setxattrat), i386: At(xattr::setxattrat)),
-    row!(getxattr, XATTRS, x86_64: At(xattr::getxattr), i386: At(xattr::getxattr), cases: READ),
-    row!(lgetxattr, XATTRS, x86_64: At(xattr::lgetxattr), i386: At(xattr::lgetxattr), cases: READ),
-    row!(fgetxattr, XATTRS, x86_64: At(xattr::fgetxattr), i386: At(xattr::fgetxattr), cases: READ),
-    row!(getxattrat, XATTRS, x86_64: At(xattr::getxattrat), i386: At(xattr::getxattrat)),
-    row!(listxattr, XATTRS, x86_64: At(xattr::listxattr), i386: At(xattr::listxattr), cases: NAMED),
-    row!(llistxattr, XATTRS, x86_64: At(xattr::llistxattr), i386: At(xattr::llistxattr), cases: NAMED),
-    row!(flistxattr, XATTRS, x86_64: At(xattr::flistxattr), i386: At(xattr::flistxattr), cases: NAMED),
-    row!(listxattrat, XATTRS, x86_64: At(xattr::listxattrat), i386: At(xattr::listxattrat)),
-    row!(removexattr, XATTRS, x86_64: At(xattr::removexattr), i386: At(xattr::removexattr)),
-    row!(lremovexattr, XATTRS, x86_64: At(xattr::lremovexattr), i386: At(xattr::lremovexattr)),
-    row!(fremovexattr, XATTRS, x86_64: At(xattr::fremovexattr), i386: At(xattr::fremovexattr)),
-    row!(removexattrat, XATTRS, x86_64: At(xattr::removexattrat), i386: At(xattr::removexattrat)),
+    row!(setxattr, Full, x86_64: At(xattr::setxattr), i386: At(xattr::setxattr)),
+    row!(lsetxattr, Full, x86_64: At(xattr::lsetxattr), i386: At(xattr::lsetxattr)),
+    row!(fsetxattr, Full, x86_64: At(xattr::fsetxattr), i386: At(xattr::fsetxattr)),
+    row!(setxattrat, Full, x86_64: At(xattr::setxattrat), i386: At(xattr::setxattrat)),
+    row!(getxattr, Full, x86_64: At(xattr::getxattr), i386: At(xattr::getxattr), cases: READ),
+    row!(lgetxattr, Full, x86_64: At(xattr::lgetxattr), i386: At(xattr::lgetxattr), cases: READ),
+    row!(fgetxattr, Full, x86_64: At(xattr::fgetxattr), i386: At(xattr::fgetxattr), cases: READ),
+    row!(getxattrat, Full, x86_64: At(xattr::getxattrat), i386: At(xattr::getxattrat)),
+    row!(listxattr, Full, x86_64: At(xattr::listxattr), i386: At(xattr::listxattr), cases: NAMED),
+    row!(llistxattr, Full, x86_64: At(xattr::llistxattr), i386: At(xattr::llistxattr), cases: NAMED),
+    row!(flistxattr, Full, x86_64: At(xattr::flistxattr), i386: At(xattr::flistxattr), cases: NAMED),
+    row!(listxattrat, Full, x86_64: At(xattr::listxattrat), i386: At(xattr::listxattrat)),
+    row!(removexattr, Full, x86_64: At(xattr::removexattr), i386: At(xattr::removexattr)),
+    row!(lremovexattr, Full, x86_64: At(xattr::lremovexattr), i386: At(xattr::lremovexattr)),
+    row!(fremovexattr, Full, x86_64: At(xattr::fremovexattr), i386: At(xattr::fremovexattr)),
+    row!(removexattrat, Full, x86_64: At(xattr::removexattrat), i386: At(xattr::removexattrat)),
 ];

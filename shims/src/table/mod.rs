@@ -207,6 +207,7 @@ pub const SECTIONS: &[Section] = &[
     Section { title: "Owners and modes of files", rows: files::OWNERS },
     Section { title: "New files and devices", rows: files::CREATION },
     Section { title: "Names and mounts", rows: files::NAMES },
+    Section { title: "Truncation", rows: files::CONTENTS },
     Section { title: "Extended attributes", rows: files::ATTRIBUTES },
     Section { title: "Processes", rows: process::ROWS },
     Section { title: "Contents and places of files", rows: passed::FILES },

@@ -27,10 +27,10 @@ passed! {
         read readahead readv sync sync_file_range syncfs tee cachestat
     ] i386 [_llseek fadvise64_64];
     "a file without a name belongs to root, whoever makes it": both [pipe pipe2 memfd_create memfd_secret];
-    "virtual set-id bits and file capabilities outlive a change of the contents": both [
-        write writev pwrite64 pwritev pwritev2 sendfile splice vmsplice truncate ftruncate fallocate
+    "a write takes capabilities, and by a user set-id bits, unless through a descriptor older than the user": both [
+        write writev pwrite64 pwritev pwritev2 sendfile splice vmsplice fallocate
         io_setup io_destroy io_submit io_cancel io_getevents io_pgetevents
-    ] i386 [sendfile64 truncate64 ftruncate64 io_pgetevents_time64];
+    ] i386 [sendfile64 io_pgetevents_time64];
     "no ring exists: io_uring_setup is refused": both [io_uring_enter io_uring_register];
     "permissions are checked for the real owner: a task that has dropped root may do more than its virtual ids allow":
         both [access faccessat faccessat2 chdir fchdir];

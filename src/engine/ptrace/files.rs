@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
-use remainroot_shims::owner::{Attributes, FileSystem, Inode};
+use remainroot_shims::owner::{Attributes, FileId, FileSystem, Inode};
 
 use super::mounts::{self, Manners, walk_may_wait};
 use super::nursery::Kin;
 use super::resolve::Journey;
 use super::run::Run;
 use super::tracee::Tracee;
+use super::writes;
 use crate::store::File;
 use crate::sys::{fd, mount};
 
@@ -335,6 +336,18 @@ impl Node for Held {
             }
             .map_err(Errno::new)
         })
+    }
+
+    fn watch(&self, id: FileId, drops: u32) {
+        let Some(inotify) = self.run.writes.inotify() else { return };
+        let watch = self.with(move |fd| writes::watch_once(&inotify, &name_of(fd)?));
+        if let Ok(descriptor) = watch {
+            self.run.writes.add(id, descriptor, drops);
+        }
+    }
+
+    fn written(&self, id: FileId) -> Option<u32> {
+        self.run.writes.take(id)
     }
 
     fn mount_flags(&self) -> Result<u64, Errno> {

@@ -17,6 +17,7 @@ mod stop;
 mod strict;
 mod tracee;
 mod watch;
+mod writes;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;

@@ -18,6 +18,7 @@ use super::pin::{Pin, Pins};
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
 use super::watch::Watch;
+use super::writes::Writes;
 use crate::bpf::Scope;
 use crate::engine::{EngineError, Watching};
 use crate::sys::fiber::Fiber;
@@ -125,6 +126,8 @@ pub(super) struct Run {
     pub spare_handles: Cell<u64>,
     /// The placeholders that are hidden behind the machine's own devices, by the ids of the mounts that hide them.
     pub covers: RefCell<BTreeMap<u64, Arc<OwnedFd>>>,
+    /// Files whose next write matters.
+    pub writes: Writes,
     /// Which file systems answer without waiting.
     pub mounts: Mounts,
     /// Who makes operations that may have to wait.
@@ -199,6 +202,7 @@ impl Run {
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.
             spare_handles: Cell::new(fd::raise_limit() / 2),
             covers: RefCell::default(),
+            writes: Writes::default(),
             mounts,
             aside: Aside::new(),
             unknown_abi_told: Cell::new(false),

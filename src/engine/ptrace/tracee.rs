@@ -8,7 +8,7 @@ use std::rc::Rc;
 use remainroot_shims::abi::{Abi, Call, Errno, STATX_SIZE};
 use remainroot_shims::cred::Cred;
 use remainroot_shims::guest::{Guest, Host, Node, Place};
-use remainroot_shims::owner::{Store, World};
+use remainroot_shims::owner::{FileId, Store, World};
 use remainroot_shims::table::Needs;
 
 use super::run::Run;
@@ -298,6 +298,10 @@ impl Guest for Tracee {
 
     fn sysctl(&self, name: &CStr) -> u32 {
         files::sysctl(&self.run, name)
+    }
+
+    fn is_watched(&self, id: FileId) -> bool {
+        self.run.writes.has(id)
     }
 
     fn umask(&self) -> Result<u32, Errno> {
