@@ -1,13 +1,14 @@
 //! Setting times: utime(2), utimensat(2). `vfs_utimes` in `fs/utimes.c`.
 //!
-//! The kernel sets them. What is looked at is whether the virtual user may, and that the machine's own devices, where
-//! they cover a placeholder, are left alone.
+//! The kernel sets them. What is looked at is whether the virtual user may, and that it is a placeholder's that are set,
+//! not those of the machine's own device that covers it.
 
 use std::rc::Rc;
 
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
 use super::file::{Seen, Target};
+use super::mknod;
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
@@ -161,8 +162,8 @@ fn of_dir(guest: &dyn Guest, call: &Call, flags: u32) -> Result<Target, Errno> {
 enum Verdict {
     /// The kernel may do it.
     Native,
-    /// It may try: this is a device, perhaps the machine's own.
-    Device,
+    /// It may try: this is a device, perhaps covered with the machine's own.
+    Device(Target, Box<Seen>),
     /// The virtual user may not.
     Refused(Errno),
 }
@@ -176,7 +177,8 @@ fn judge(guest: &dyn Guest, wish: Wish, target: impl FnOnce() -> Result<Target, 
         return Verdict::Native;
     }
     // What cannot be found the kernel refuses in its own words.
-    let Ok(seen) = target().and_then(|target| Seen::find(guest, &target)) else { return Verdict::Native };
+    let found = target().and_then(|target| Seen::find(guest, &target).map(|seen| (target, seen)));
+    let Ok((target, seen)) = found else { return Verdict::Native };
     if !may_all && !rules::inode_owner_or_capable(&cred, &seen.attr()) {
         let refusal = match wish {
             Wish::Now => seen.permits(&cred, Access::WRITE),
@@ -186,21 +188,30 @@ fn judge(guest: &dyn Guest, wish: Wish, target: impl FnOnce() -> Result<Target, 
             return Verdict::Refused(seen.denied(errno));
         }
     }
-    match seen.record.and_then(|record| record.device) {
-        Some(_) => Verdict::Device,
-        None => Verdict::Native,
+    if seen.record.as_ref().is_some_and(|record| record.device.is_some()) {
+        Verdict::Device(target, Box::new(seen))
+    } else {
+        Verdict::Native
     }
 }
 
-/// Times of a device that covers a placeholder are not ours to set, and nobody misses them.
+/// Times of a device are those of the placeholder, so that they last: the cover is lifted meanwhile. Those of the
+/// machine's own device, where the guest holds that open, are not ours to set, and nobody misses them.
 async fn carried_out(guest: Rc<dyn Guest>, verdict: Verdict) -> Answer {
-    match verdict {
-        Verdict::Native => Answer::Native,
-        Verdict::Refused(errno) => Answer::Err(errno),
-        Verdict::Device => match host(&guest, Host::Native).await {
-            Err(Errno::EPERM) => Answer::Ret(0),
-            _ => Answer::Native,
-        },
+    let (target, device) = match verdict {
+        Verdict::Native => return Answer::Native,
+        Verdict::Refused(errno) => return Answer::Err(errno),
+        Verdict::Device(target, seen) => (target, seen),
+    };
+    let lifted = device.node.uncover().is_ok();
+    let result = host(&guest, Host::Native).await;
+    // It is found anew, as what it is without a cover.
+    if lifted && let Ok(seen) = Seen::find(&*guest, &target) {
+        mknod::cover(&seen);
+    }
+    match result {
+        Err(Errno::EPERM) => Answer::Ret(0),
+        _ => Answer::Native,
     }
 }
 
@@ -259,5 +270,24 @@ mod tests {
             run(&mock, |guest| utime(guest, made), |_, _| reply)
         };
         assert_eq!((set(Err(Errno::EPERM)), set(Ok(0))), (Answer::Ret(0), Answer::Native));
+        assert_eq!(mock.cover("/null"), None);
+    }
+
+    #[test]
+    fn a_device_is_uncovered_while_its_times_are_set() {
+        let mock = Rc::new(Mock::new());
+        mock.file("/null", 0o100666);
+        mock.record("/null", |record| record.device = Some(Device::Char(0x103)));
+        let made = call(&mock, &["/null"], &[1]);
+        mknod::cover(
+            &Seen::find(&*mock, &Target::path(&*mock, made.word(0), Trailing::Keep).unwrap()).unwrap(),
+        );
+        assert_eq!(mock.cover("/null").as_deref(), Some(c"null"));
+        let kernel = |mock: &Mock, _| {
+            assert_eq!(mock.cover("/null"), None, "the kernel would find the machine's own");
+            Ok(0)
+        };
+        assert_eq!(run(&mock, |guest| utime(guest, made), kernel), Answer::Native);
+        assert_eq!(mock.cover("/null").as_deref(), Some(c"null"));
     }
 }
