@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::home::Home;
 use super::support::Lab;
-use super::{can, remainroot, run, same_lines, sh};
+use super::{can, everything, remainroot, run, same_lines, sh};
 
 /// Makes one of everything that a namespace's kernel refuses, as whoever is root, in every order that matters: set-id
 /// bits before and after a change of owner, names of one inode on both sides of a directory, modes that lock out.
@@ -106,4 +106,24 @@ fn and_shown_with_its_sources() {
     let (alone, _, _) = home.ask(&["show", "--store", "memory", "tree/closed", "tree/pipe"]);
     assert!(alone.contains("      5      6 ") && alone.contains(" attribute tree/closed\n"), "{alone}");
     assert!(alone.contains("      0      0 ") && alone.contains(" file      tree/pipe\n"), "{alone}");
+}
+
+#[test]
+fn an_archive_unpacked_in_a_run_is_exported_again() {
+    if !can("an_archive_unpacked_in_a_run_is_exported_again", &["tar", "setcap", "setfattr", "setfacl"]) {
+        return;
+    }
+    let lab = Lab::new();
+    everything(lab.path());
+    // Devices that open are covered with the machine's, but keep their own times.
+    sh(
+        &lab.path().join("tree"),
+        "mknod zero c 1 5; chown 3:4 zero; touch -hd @900000000 zero null disk pipe d/link",
+    );
+    run(remainroot(lab.path()).args(["owners", "export", "-o", "t.tar", "tree"]));
+    let home = Home::new(&lab);
+    home.as_root("mkdir tree; tar -C tree -xpf ../t.tar --numeric-owner --xattrs --xattrs-include='*'");
+    run(&mut home.owners(&["export", "--store", "store", "-o", "t.tar", "tree"]));
+    let [expected, found] = [lab.path(), &home.path].map(|dir| pieces(&dir.join("t.tar")));
+    same_lines("the archive", expected, found);
 }

@@ -14,7 +14,7 @@ mod support;
 mod under;
 mod wrong;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -147,11 +147,15 @@ fn same(expected: &BTreeMap<String, String>, found: &BTreeMap<String, String>) {
 /// The same, for lines in an order of their own.
 fn same_lines(what: &str, expected: Vec<String>, found: Vec<String>) {
     let only = |one: &[String], other: &[String], sign: char| {
+        let other: BTreeSet<_> = other.iter().collect();
         one.iter()
             .filter(|line| !other.contains(line))
             .map(|line| format!("{sign} {line}\n"))
             .collect::<String>()
     };
+    if expected == found {
+        return;
+    }
     let differences = only(&expected, &found, '-') + &only(&found, &expected, '+');
-    assert!(expected == found, "{what}:\n{differences}");
+    panic!("{what}, expected and found:\n{differences}");
 }
