@@ -77,6 +77,36 @@ pub enum Trailing {
     Keep,
 }
 
+/// Which tasks a call means, in the caller's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// The task of this thread id; 0 is the caller itself.
+    Task(i32),
+    /// The process that a pidfd stands for.
+    Handle(i32),
+    /// The processes of this process group, by their leading threads; 0 is the caller's group.
+    Group(i32),
+    /// All processes that the caller can name, by their leading threads.
+    Processes,
+    /// All threads of all processes that the caller can name.
+    Threads,
+}
+
+/// A task that a call means.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its thread id, as the caller would name it.
+    pub tid: i32,
+    /// Its credentials. Who is none of ours belongs to whoever started us: to virtual root.
+    pub cred: Rc<Cred>,
+    /// Whether it is of the caller's own process.
+    pub is_own: bool,
+    /// Whether it is in the caller's session.
+    pub in_session: bool,
+    /// Whether its process is dumpable ([`Guest::dumpable`]).
+    pub dumpable: bool,
+}
+
 /// Which file a call means, in the guest's terms.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
@@ -188,6 +218,14 @@ pub trait Guest {
     /// The virtual credentials of another task, by the pid or tid that the caller would name it by. ESRCH if there
     /// is none, or none of ours.
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno>;
+
+    /// The tasks that a call means. Of a group and of all processes, only those of this run; a single one may be
+    /// another's. Empty if there are none. The caller itself comes last: it may not outlive what is done to it.
+    fn peers(&self, whom: Whom) -> Vec<Peer>;
+
+    /// The credentials of whoever is at the other end of a descriptor of the guest's that is a socket of AF_UNIX
+    /// (`SO_PEERCRED`), as they are now, or were when that process ended. `None` where the kernel knows best.
+    fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>>;
 
     /// The owners of this run.
     fn store(&self) -> &dyn Store;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
-use crate::guest::{Answer, Guest, Host, Node, Place};
+use crate::guest::{Answer, Guest, Host, Node, Peer, Place, Whom};
 use crate::owner::{Attributes, FileId, FileSystem, Inode, Record, Store, Time, World};
 use crate::table::Needs;
 
@@ -156,6 +156,32 @@ impl Guest for Fake {
 
     fn cred_of(&self, pid: i32) -> Result<Rc<Cred>, Errno> {
         self.others.borrow().get(&pid).cloned().ok_or(Errno::ESRCH)
+    }
+
+    fn peers(&self, whom: Whom) -> Vec<Peer> {
+        let peer = |tid: i32, cred: Rc<Cred>| Peer {
+            tid,
+            cred,
+            is_own: tid == Fake::TID,
+            in_session: true,
+            dumpable: true,
+        };
+        let me = peer(Fake::TID, self.cred());
+        match whom {
+            Whom::Task(pid) if pid == 0 || pid == Fake::TID => vec![me],
+            Whom::Task(pid) => self.cred_of(pid).map(|cred| peer(pid, cred)).into_iter().collect(),
+            Whom::Handle(_) => Vec::new(),
+            Whom::Group(_) | Whom::Processes | Whom::Threads => {
+                let others = self.others.borrow();
+                let mut tids: Vec<_> = others.iter().collect();
+                tids.sort_by_key(|(tid, _)| **tid);
+                tids.into_iter().map(|(tid, cred)| peer(*tid, cred.clone())).chain([me]).collect()
+            }
+        }
+    }
+
+    fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>> {
+        self.others.borrow().get(&fd).cloned()
     }
 
     fn store(&self) -> &dyn Store {

@@ -7,6 +7,7 @@ pub mod inherit;
 pub mod mem;
 pub mod mount;
 pub mod mountattr;
+pub mod peer;
 pub mod process;
 pub mod ptrace;
 pub mod sched;

@@ -8,6 +8,7 @@ mod exec;
 mod groups;
 #[cfg(test)]
 mod invariants;
+mod peer;
 mod securebits;
 mod setid;
 

@@ -238,7 +238,7 @@ pub fn of(name: &str) -> Option<Signature> {
         "mknod" => (&[Path, Mode, Dev], "vfs_mknod"),
         "mknodat" => (&[Fd, Path, Mode, Dev], "vfs_mknod"),
         "bind" => (&[Fd, Address, Int], "unix_bind"),
-        "socketcall" => (&[Int, Hex], "unix_bind"),
+        "socketcall" => (&[Int, Hex], "unix_bind, sk_getsockopt"),
         "unlink" => (&[Path], "vfs_unlink, may_delete"),
         "unlinkat" => (&[Fd, Path, UNLINK], "vfs_unlink, may_delete"),
         "rmdir" => (&[Path], "vfs_rmdir, may_delete"),
@@ -272,15 +272,28 @@ pub fn of(name: &str) -> Option<Signature> {
         "sched_getaffinity" => (&[Int, Int, Hex], "sched_getaffinity"),
         "sched_setaffinity" => (&[Int, Int, Hex], "sched_setaffinity"),
         "io_uring_setup" => (&[Int, Hex], "io_uring_setup"),
+        "kill" | "tkill" => (&[Int, Int], "check_kill_permission"),
+        "tgkill" => (&[Int, Int, Int], "check_kill_permission"),
+        "rt_sigqueueinfo" => (&[Int, Int, Hex], "check_kill_permission"),
+        "rt_tgsigqueueinfo" => (&[Int, Int, Int, Hex], "check_kill_permission"),
+        "pidfd_send_signal" => (&[Fd, Int, Hex, Hex], "check_kill_permission"),
+        "setpriority" => (&[Int, Int, Int], "set_one_prio_perm"),
+        "getpriority" => (&[Int, Int], "find_user"),
+        "ioprio_set" => (&[Int, Int, Hex], "set_task_ioprio"),
+        "sched_setscheduler" => (&[Int, Int, Hex], "check_same_owner"),
+        "sched_setparam" => (&[Int, Hex], "check_same_owner"),
+        "sched_setattr" => (&[Int, Hex, Hex], "check_same_owner"),
+        "prlimit64" => (&[Int, Int, Hex, Hex], "check_prlimit_permission"),
+        "process_vm_readv" | "process_vm_writev" => (&[Int, Hex, Int, Hex, Int, Hex], "ptrace_may_access"),
+        "kcmp" => (&[Int, Int, Int, Hex, Hex], "ptrace_may_access"),
+        "pidfd_getfd" => (&[Fd, Int, Hex], "ptrace_may_access"),
+        "getsockopt" => (&[Fd, Int, Int, Hex, Hex], "sk_getsockopt"),
         // Without a shim, and told of all the same.
-        "kill" => (&[Int, Int], ""),
-        "setpriority" | "ioprio_set" => (&[Int, Int, Int], ""),
         "ptrace" | "quotactl" | "quotactl_fd" | "keyctl" | "bpf" => (&[Int, Hex, Hex, Hex], ""),
-        "sched_setscheduler" | "setrlimit" | "semget" | "shmget" | "msgget" => (&[Int, Hex, Hex], ""),
+        "setrlimit" | "semget" | "shmget" | "msgget" => (&[Int, Hex, Hex], ""),
         "add_key" | "request_key" => (&[Text, Text, Hex, Hex], ""),
         "sethostname" | "setdomainname" => (&[Text, Int], ""),
         "acct" | "swapon" => (&[Path], ""),
-        "getsockopt" => (&[Fd, Int, Int, Hex, Hex], ""),
         _ => return None,
     };
     Some(Signature { args, rule })
@@ -322,6 +335,19 @@ pub fn reason(name: &str, errno: Errno) -> Option<&'static str> {
             "in a sticky directory, O_CREAT opens no file that others have left there"
         }
         (Errno::EACCES, _) if plain.contains("xattr") => "the file's mode does not let the task",
+        (
+            Errno::EPERM,
+            "kill" | "tkill" | "tgkill" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo" | "pidfd_send_signal",
+        ) => "another user's process, and no CAP_KILL",
+        (Errno::EPERM, "prlimit64") => "another user's process, and no CAP_SYS_RESOURCE",
+        (Errno::EPERM, "process_vm_readv" | "process_vm_writev" | "kcmp" | "pidfd_getfd") => {
+            "another user's process, or one that is not dumpable, and no CAP_SYS_PTRACE"
+        }
+        (
+            Errno::EPERM,
+            "setpriority" | "ioprio_set" | "sched_setscheduler" | "sched_setparam" | "sched_setattr"
+            | "sched_setaffinity",
+        ) => "another user's task, and no CAP_SYS_NICE",
         (Errno::EPERM, _) if plain.contains("xattr") => {
             "an attribute that takes the file's owner, or CAP_SYS_ADMIN, or CAP_SETFCAP"
         }

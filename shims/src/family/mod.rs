@@ -17,9 +17,12 @@ mod mock;
 pub mod mount;
 mod names;
 pub mod prctl;
+pub mod priority;
 pub mod process;
 pub mod sched;
 pub mod seccomp;
+pub mod signal;
+pub mod socket;
 pub mod stat;
 pub mod uid;
 pub mod unlink;
@@ -32,7 +35,7 @@ use std::rc::Rc;
 
 use crate::abi::{Call, Errno};
 use crate::cred::Cred;
-use crate::guest::{Answer, Guest};
+use crate::guest::{Answer, Guest, Peer, Whom};
 
 /// prctl(2): nobody but root may look into the process. What the machine's own root set `fs.suid_dumpable` to
 /// (0, unless it collects the core dumps of such processes) is not asked.
@@ -68,4 +71,9 @@ fn read_u32(guest: &dyn Guest, addr: u64) -> Result<u32, Errno> {
     let mut bytes = [0; 4];
     guest.read(addr, &mut bytes)?;
     Ok(u32::from_ne_bytes(bytes))
+}
+
+/// EPERM if the task that a call means may not be touched. What else is wrong with the call, the kernel says.
+fn allowed(guest: &dyn Guest, whom: Whom, may: impl Fn(&Peer) -> bool) -> Answer {
+    if guest.peers(whom).iter().all(may) { Answer::Native } else { Answer::Err(Errno::EPERM) }
 }

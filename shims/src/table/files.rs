@@ -3,7 +3,9 @@
 use super::Shim::{self, Entry as At};
 use super::Support::{self, Full, Partial};
 use super::{Case, Entry, Needs, Row, When};
-use crate::family::{bind, chmod, chown, create, dirent, mknod, mount, stat, unlink, utime, write, xattr};
+use crate::family::{
+    bind, chmod, chown, create, dirent, mknod, mount, socket, stat, unlink, utime, write, xattr,
+};
 
 const SETTING_TIMES: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
 
@@ -60,8 +62,11 @@ const PORTS: Support =
 /// Whatever root makes is right as it is, unless it inherits something.
 const MAKING: Needs = Needs::USER.union(Needs::PASSING_ON);
 const MAKE: &[Case] = &[Case::under(MAKING)];
-const BIND: &[Case] =
-    &[Case { when: When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] }, needs: MAKING }];
+const BIND: &[Case] = &[
+    Case { when: When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] }, needs: MAKING },
+    // Which option is in memory.
+    Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_GETSOCKOPT] }, needs: Needs::USERS },
+];
 const CREAT: &[Case] = &[
     Case { when: When::AnyBit { arg: 1, mask: create::FRAGILE }, needs: Needs::ALWAYS },
     Case::under(MAKING),
@@ -99,7 +104,7 @@ pub const CREATION: &[Row] = &[
     row!(mknod, DEVICES, x86_64: coroutine!(mknod::mknod), i386: coroutine!(mknod::mknod)),
     row!(mknodat, DEVICES, x86_64: coroutine!(mknod::mknodat), i386: coroutine!(mknod::mknodat)),
     row!(bind, PORTS, x86_64: coroutine!(bind::bind), i386: coroutine!(bind::bind), cases: MAKE),
-    row!(socketcall, Partial("as the calls that it stands for"), i386: coroutine!(bind::socketcall), cases: BIND),
+    row!(socketcall, Partial("as the calls that it stands for"), i386: coroutine!(socket::socketcall), cases: BIND),
 ];
 
 const BY_USERS: &[Case] = &[Case::under(Needs::USER)];

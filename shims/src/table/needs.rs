@@ -24,6 +24,8 @@ bitflags::bitflags! {
         const XATTRS = 1 << 4;
         /// Inodes are to be forgotten with their last name ([`Store::awaits_unlink`]).
         const UNLINKS = 1 << 5;
+        /// Some task of the run has, or had, other ids than root's.
+        const USERS = 1 << 6;
     }
 }
 
@@ -31,6 +33,11 @@ impl Needs {
     /// What comes from who the task is.
     pub fn of_task(cred: &Cred) -> Needs {
         if cred.is_whole_root() { Needs::ALWAYS } else { Needs::ALWAYS | Needs::USER }
+    }
+
+    /// What everybody has to reckon with once a task has these credentials.
+    pub fn of_ids(cred: &Cred) -> Needs {
+        if cred.is_plain_root() { Needs::empty() } else { Needs::USERS }
     }
 
     /// What comes from what is recorded.
@@ -46,7 +53,7 @@ impl Needs {
 
     /// What comes from where the guest lives. Without capabilities even root's own files have to be cared for.
     pub fn of_world(world: &World) -> Needs {
-        if world.dac_override { Needs::ALWAYS } else { Needs::all() }
+        if world.dac_override { Needs::ALWAYS } else { Needs::all() - Needs::USERS }
     }
 }
 

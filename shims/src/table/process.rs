@@ -5,7 +5,7 @@ use syscalls::Errno;
 use super::Shim::{self, Entry as At, Refuse};
 use super::Support::{Full, Partial, Refused};
 use super::{Case, Entry, Needs, Row, When};
-use crate::family::{process, sched, seccomp, view};
+use crate::family::{priority, process, sched, seccomp, signal, socket, view};
 
 const DROPPED: &str = "not refused to a task that has dropped the capability for it";
 const NESTED: &str = "as chroot; nested user namespaces see the virtual ids of the outer one";
@@ -15,6 +15,26 @@ const CLONE: &[Case] =
 
 const SECCOMP: &[Case] =
     &[Case { when: When::OneOf { arg: 0, values: &[seccomp::SET_FILTER] }, needs: Needs::ALWAYS }];
+
+const SENDER: &str = "the uid that the receiver sees is the real one";
+const RAISING: &str = "raising a priority needs root of the machine";
+const HARD: &str = "raising a hard limit needs root of the machine";
+const PEERS: &str =
+    "a peer's ids are those that it has now, or had when it ended; natively those of its connect or listen";
+
+/// Whoever is whole root may do all of it.
+const DROPPED_ONLY: &[Case] = &[Case::under(Needs::USER)];
+const OF_USERS: &[Case] =
+    &[Case { when: When::OneOf { arg: 0, values: &[priority::PRIO_USER] }, needs: Needs::ALWAYS }];
+const SETTING: &[Case] = &[OF_USERS[0], DROPPED_ONLY[0]];
+const IO_SETTING: &[Case] = &[
+    Case { when: When::OneOf { arg: 0, values: &[priority::IOPRIO_WHO_USER] }, needs: Needs::ALWAYS },
+    DROPPED_ONLY[0],
+];
+const PEER: &[Case] = &[
+    Case { when: When::OneOf { arg: 2, values: &[socket::SO_PEERGROUPS] }, needs: Needs::ALWAYS },
+    Case { when: When::OneOf { arg: 2, values: &[socket::SO_PEERCRED] }, needs: Needs::USERS },
+];
 
 /// What a path means to a task, and on which CPUs it runs.
 #[rustfmt::skip]
@@ -36,5 +56,27 @@ pub const ROWS: &[Row] = &[
     row!(sched_getaffinity, Full, x86_64: At(sched::affinity), i386: At(sched::affinity)),
     row!(io_uring_setup, Refused(Errno::ENOSYS, "its operations pass no filter; programs fall back to plain calls"),
         x86_64: Refuse(Errno::ENOSYS), i386: Refuse(Errno::ENOSYS)),
-    row!(sched_setaffinity, Full, x86_64: At(sched::affinity), i386: At(sched::affinity)),
+    row!(sched_setaffinity, Full, x86_64: At(sched::set_affinity), i386: At(sched::set_affinity)),
+
+    // What may be done to others: src/family/signal.rs, priority.rs
+    row!(kill, Partial(SENDER), x86_64: coroutine!(signal::kill), i386: coroutine!(signal::kill), cases: DROPPED_ONLY),
+    row!(tkill, Partial(SENDER), x86_64: At(signal::tkill), i386: At(signal::tkill), cases: DROPPED_ONLY),
+    row!(tgkill, Partial(SENDER), x86_64: At(signal::tgkill), i386: At(signal::tgkill), cases: DROPPED_ONLY),
+    row!(rt_sigqueueinfo, Full, x86_64: At(signal::queue), i386: At(signal::queue), cases: DROPPED_ONLY),
+    row!(rt_tgsigqueueinfo, Full, x86_64: At(signal::tgkill), i386: At(signal::tgkill), cases: DROPPED_ONLY),
+    row!(pidfd_send_signal, Partial(SENDER), x86_64: At(signal::by_handle), i386: At(signal::by_handle), cases: DROPPED_ONLY),
+    row!(setpriority, Partial(RAISING), x86_64: coroutine!(priority::setpriority), i386: coroutine!(priority::setpriority), cases: SETTING),
+    row!(getpriority, Full, x86_64: coroutine!(priority::getpriority), i386: coroutine!(priority::getpriority), cases: OF_USERS),
+    row!(ioprio_set, Partial(RAISING), x86_64: coroutine!(priority::ioprio_set), i386: coroutine!(priority::ioprio_set), cases: IO_SETTING),
+    row!(sched_setscheduler, Partial(RAISING), x86_64: At(priority::schedule), i386: At(priority::schedule), cases: DROPPED_ONLY),
+    row!(sched_setparam, Partial(RAISING), x86_64: At(priority::schedule), i386: At(priority::schedule), cases: DROPPED_ONLY),
+    row!(sched_setattr, Partial(RAISING), x86_64: At(priority::schedule), i386: At(priority::schedule), cases: DROPPED_ONLY),
+    row!(prlimit64, Partial(HARD), x86_64: At(priority::prlimit), i386: At(priority::prlimit), cases: DROPPED_ONLY),
+    row!(process_vm_readv, Full, x86_64: At(priority::look_into), i386: At(priority::look_into), cases: DROPPED_ONLY),
+    row!(process_vm_writev, Full, x86_64: At(priority::look_into), i386: At(priority::look_into), cases: DROPPED_ONLY),
+    row!(kcmp, Full, x86_64: At(priority::compare), i386: At(priority::compare), cases: DROPPED_ONLY),
+    row!(pidfd_getfd, Full, x86_64: At(priority::take_descriptor), i386: At(priority::take_descriptor), cases: DROPPED_ONLY),
+
+    // src/family/socket.rs
+    row!(getsockopt, Partial(PEERS), x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
 ];

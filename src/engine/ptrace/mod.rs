@@ -7,6 +7,7 @@ mod files;
 mod follow;
 mod mounts;
 mod nursery;
+mod peers;
 mod pids;
 mod pin;
 mod quick;
@@ -52,7 +53,10 @@ pub fn serve(
         tell(&front, Event::Failed(error));
         error
     };
-    let needs = Needs::of_world(&launch.world) | Needs::of_store(&*store) | Needs::of_task(&launch.cred);
+    let needs = Needs::of_world(&launch.world)
+        | Needs::of_store(&*store)
+        | Needs::of_task(&launch.cred)
+        | Needs::of_ids(&launch.cred);
     let started = start::start(launch, needs, watching.is_some()).map_err(tell_failure)?;
     leave_the_terminal();
     let run = Run::new(launch.world, store, needs, watching).map_err(tell_failure)?;
@@ -242,7 +246,11 @@ impl Engine {
                 watch.ends(&slot.tracee, Outcome::Killed);
             }
             self.run.pins.borrow_mut().ended(&slot.pin);
+            let (process, cred) = (slot.tracee.process(), slot.tracee.cred());
             self.adopt_orphans_of(slot.tracee);
+            if process == tid {
+                self.run.departed.borrow_mut().note(tid, cred);
+            }
         }
         if tid != self.main {
             return;

@@ -98,6 +98,7 @@ impl Engine {
             let filters = filters.unwrap_or_else(|| Filters::of_stranger(&self.run, child));
             let mut tasks = self.run.tasks.borrow_mut();
             let pin = tasks.get(parent.tid()).map(|parent| self.run.pins.borrow_mut().inherited(&parent.pin));
+            self.run.departed.borrow_mut().forget(child);
             tasks.insert(child, Slot { pin: pin.unwrap_or_default(), ..Slot::new(tracee, filters) });
         }
         if let Some(newborn) = self.nursery.newborns.remove(&child) {

@@ -21,14 +21,34 @@ pub(super) fn named_by(run: &Run, tracee: &Tracee, pid: i32) -> Option<i32> {
         // The namespace that the tracer sees the tasks in.
         return Some(pid);
     }
-    let home = namespace(proc, tid, 0)?;
+    let names = Names { level: Some((depth, namespace(proc, tid, 0)?)) };
     let tids: Vec<i32> = run.tasks.borrow().iter().map(|slot| slot.tracee.tid()).collect();
-    tids.into_iter().find(|&other| {
-        numbers(proc, other).is_some_and(|numbers| {
-            numbers.get(depth - 1) == Some(&pid)
-                && namespace(proc, other, numbers.len() - depth) == Some(home)
-        })
-    })
+    tids.into_iter().find(|other| names.name(run, *other) == Some(pid))
+}
+
+/// How a guest calls others.
+pub(super) struct Names {
+    /// In which of the namespaces that the tracer sees, the tracer's being the first. `None`: in that one.
+    level: Option<(usize, u64)>,
+}
+
+/// How this guest does.
+pub(super) fn names_of(run: &Run, tracee: &Tracee) -> Names {
+    let proc = run.proc.as_raw_fd();
+    let tid = Guest::tid(tracee);
+    let depth = numbers(proc, tid).map_or(1, |numbers| numbers.len());
+    Names { level: if depth == 1 { None } else { namespace(proc, tid, 0).map(|home| (depth, home)) } }
+}
+
+impl Names {
+    /// The number that it has for a task; `None` if it cannot see that.
+    pub fn name(&self, run: &Run, tid: i32) -> Option<i32> {
+        let Some((depth, home)) = self.level else { return Some(tid) };
+        let proc = run.proc.as_raw_fd();
+        let numbers = numbers(proc, tid)?;
+        let number = *numbers.get(depth - 1)?;
+        (namespace(proc, tid, numbers.len() - depth) == Some(home)).then_some(number)
+    }
 }
 
 /// The number of a task in the innermost pid namespace that it lives in.

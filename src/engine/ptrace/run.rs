@@ -14,6 +14,7 @@ use remainroot_shims::table::Needs;
 use super::aside::{Aside, Ticket};
 use super::calls::{At, Turn};
 use super::mounts::Mounts;
+use super::peers::Departed;
 use super::pin::{Pin, Pins};
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
@@ -110,6 +111,10 @@ pub(super) struct Run {
     pub world: World,
     /// The circumstances that all tasks live under by now, whoever they are.
     pub needs: Cell<Needs>,
+    /// Circumstances that have arisen by what tasks are, and that not everybody knows of yet.
+    pub arisen: Cell<Needs>,
+    /// Who has ended.
+    pub departed: RefCell<Departed>,
     /// Those that the first filter, which all tasks have, cares for.
     pub first: Needs,
     /// How many filters a task has that has only that one; `None` if the kernel does not tell.
@@ -192,6 +197,8 @@ impl Run {
         let mut run = Run {
             tasks: RefCell::default(),
             needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store)),
+            arisen: Cell::new(first & Needs::USERS),
+            departed: RefCell::default(),
             first,
             filters_at_start: None,
             programs: RefCell::default(),

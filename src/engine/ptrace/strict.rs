@@ -156,7 +156,7 @@ impl Engine {
     /// `present` is stopped.
     pub(super) fn note_needs(&self, present: i32) {
         let run = &self.run;
-        let needs = run.needs.get() | Needs::of_store(&*run.store);
+        let needs = run.needs.get() | run.arisen.get() | Needs::of_store(&*run.store);
         if needs == run.needs.replace(needs) {
             return;
         }

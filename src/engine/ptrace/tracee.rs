@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use remainroot_shims::abi::{Abi, Call, Errno, STATX_SIZE};
 use remainroot_shims::cred::Cred;
-use remainroot_shims::guest::{Guest, Host, Node, Place};
+use remainroot_shims::guest::{Guest, Host, Node, Peer, Place, Whom};
 use remainroot_shims::owner::{FileId, Store, World};
 use remainroot_shims::table::Needs;
 
 use super::run::Run;
-use super::{files, pids, quick};
+use super::{files, peers, pids, quick};
 use crate::sys::{fd, mem, process};
 
 /// A host call on its way.
@@ -263,6 +263,7 @@ impl Guest for Tracee {
     }
 
     fn set_cred(&self, cred: Rc<Cred>) {
+        self.run.arisen.set(self.run.arisen.get() | Needs::of_ids(&cred));
         self.cred.replace(cred);
     }
 
@@ -278,6 +279,14 @@ impl Guest for Tracee {
         let tid = pids::named_by(&self.run, self, pid).ok_or(Errno::ESRCH)?;
         let tasks = self.run.tasks.borrow();
         tasks.get(tid).map(|slot| slot.tracee.cred()).ok_or(Errno::ESRCH)
+    }
+
+    fn peers(&self, whom: Whom) -> Vec<Peer> {
+        peers::peers(&self.run, self, whom)
+    }
+
+    fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>> {
+        peers::socket_peer(&self.run, self, fd)
     }
 
     fn store(&self) -> &dyn Store {

@@ -57,8 +57,9 @@ pub(super) fn rows() -> Vec<Row> {
     let seen: Shim = Shim::Entry(|_, _| Answer::Native);
     let watched = |row: &Row, entry: Entry| match entry.shim {
         Shim::Refuse(_) => Entry { shim: seen, cases: &[Case::ANY], ..entry },
-        Shim::Kernel if TELLING.contains(&row.name) => {
-            Entry { shim: seen, cases: if row.name == "getsockopt" { PEER } else { &[Case::ANY] }, ..entry }
+        shim if TELLING.contains(&row.name) => {
+            let shim = if let Shim::Kernel = shim { seen } else { shim };
+            Entry { shim, cases: if row.name == "getsockopt" { PEER } else { &[Case::ANY] }, ..entry }
         }
         _ => entry,
     };

@@ -1,0 +1,321 @@
+/* What tasks of different users may do to each other, and see of each other: peers SCENARIO. What is wrong is printed,
+ * and how much that is: the same natively, as real root, and under remainroot. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+
+/* Shared by all processes of a scenario. */
+static int *wrong;
+
+#define CHECK(condition) check(condition, #condition, __LINE__)
+#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
+
+static void check(int right, const char *what, int line)
+{
+	int error = errno;
+	if (right)
+		return;
+	__atomic_add_fetch(wrong, 1, __ATOMIC_SEQ_CST);
+	printf("line %d: %s (errno %d)\n", line, what, error);
+	fflush(stdout);
+}
+
+static void become(int id)
+{
+	gid_t groups[2] = { id, id + 1000 };
+	CHECK(setgroups(2, groups) == 0);
+	CHECK(setresgid(id, id, id) == 0);
+	CHECK(setresuid(id, id, id) == 0);
+	prctl(PR_SET_DUMPABLE, 1);
+}
+
+static void ended_well(pid_t pid)
+{
+	int status = -1;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK(status == 0);
+}
+
+/* Runs a step as a user. */
+static void as_user(int id, void (*step)(void))
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		become(id);
+		step();
+		_exit(0);
+	}
+	ended_well(pid);
+}
+
+/* A process of a user that waits, in a group of its own (0: a new one) or in ours (-1). */
+static pid_t sleeper(int id, int group)
+{
+	int ready[2];
+	char byte;
+	CHECK(pipe(ready) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (group >= 0)
+			setpgid(0, group);
+		if (id)
+			become(id);
+		signal(SIGTERM, SIG_DFL);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	CHECK(read(ready[0], &byte, 1) == 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static int killed_by(pid_t pid)
+{
+	int status = -1;
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+}
+
+static void put_down(pid_t pid)
+{
+	CHECK(kill(pid, SIGKILL) == 0);
+	CHECK(killed_by(pid) == SIGKILL);
+}
+
+static pid_t of_root, of_33, of_34, leader, gone;
+
+static void signals_of_33(void)
+{
+	siginfo_t info = { .si_signo = SIGTERM, .si_code = SI_QUEUE };
+	CHECK(kill(getpid(), 0) == 0);
+	CHECK(FAILS(kill(of_root, 0), EPERM));
+	CHECK(FAILS(kill(of_root, SIGTERM), EPERM));
+	CHECK(FAILS(kill(of_34, SIGTERM), EPERM));
+	CHECK(kill(of_33, 0) == 0);
+	CHECK(FAILS(kill(of_root, 65), EINVAL));
+	CHECK(FAILS(kill(0x3ffffff, 0), ESRCH));
+	/* All of us are of one session. */
+	CHECK(kill(of_root, SIGCONT) == 0);
+	CHECK(FAILS(syscall(SYS_tkill, of_root, SIGTERM), EPERM));
+	CHECK(FAILS(syscall(SYS_tgkill, of_root, of_root, SIGTERM), EPERM));
+	CHECK(syscall(SYS_tgkill, getpid(), getpid(), 0) == 0);
+	CHECK(FAILS(syscall(SYS_rt_sigqueueinfo, of_root, SIGTERM, &info), EPERM));
+	CHECK(FAILS(syscall(SYS_rt_tgsigqueueinfo, of_root, of_root, SIGTERM, &info), EPERM));
+	int handle = syscall(SYS_pidfd_open, of_root, 0);
+	if (handle >= 0) {
+		CHECK(FAILS(syscall(SYS_pidfd_send_signal, handle, SIGTERM, NULL, 0), EPERM));
+		close(handle);
+	}
+	CHECK(FAILS(kill(-of_root, SIGTERM), EPERM));
+	/* One that may be signalled is enough, and nobody else is. */
+	CHECK(kill(-leader, SIGTERM) == 0);
+	CHECK(kill(of_33, SIGTERM) == 0);
+}
+
+static int signals(void)
+{
+	of_root = sleeper(0, 0);
+	of_33 = sleeper(33, 0);
+	of_34 = sleeper(34, 0);
+	leader = sleeper(0, 0);
+	pid_t other = sleeper(33, leader);
+	as_user(33, signals_of_33);
+	CHECK(killed_by(of_33) == SIGTERM);
+	CHECK(killed_by(other) == SIGTERM);
+	CHECK(waitpid(leader, NULL, WNOHANG) == 0);
+	CHECK(waitpid(of_root, NULL, WNOHANG) == 0);
+	put_down(of_root);
+	put_down(leader);
+	/* Root signals everybody. */
+	CHECK(kill(of_34, SIGTERM) == 0);
+	CHECK(killed_by(of_34) == SIGTERM);
+	return 0;
+}
+
+static void everybody_of_4711(void)
+{
+	CHECK(kill(-1, SIGTERM) == 0);
+}
+
+/* Nobody else has this id. */
+static int everybody(void)
+{
+	of_root = sleeper(0, -1);
+	of_33 = sleeper(4711, -1);
+	as_user(4711, everybody_of_4711);
+	CHECK(killed_by(of_33) == SIGTERM);
+	CHECK(waitpid(of_root, NULL, WNOHANG) == 0);
+	put_down(of_root);
+	as_user(4711, everybody_of_4711);
+	return 0;
+}
+
+static void priorities_of_4711(void)
+{
+	struct sched_param param = { 0 };
+	struct rlimit limit;
+	cpu_set_t set;
+	CHECK(FAILS(setpriority(PRIO_PROCESS, of_root, 10), EPERM));
+	CHECK(setpriority(PRIO_PROCESS, of_33, 10) == 0);
+	CHECK(FAILS(setpriority(PRIO_PGRP, of_root, 10), EPERM));
+	CHECK(FAILS(sched_setscheduler(of_root, SCHED_BATCH, &param), EPERM));
+	CHECK(sched_setscheduler(of_33, SCHED_BATCH, &param) == 0);
+	CHECK(FAILS(sched_setparam(of_root, &param), EPERM));
+	CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
+	CHECK(FAILS(sched_setaffinity(of_root, sizeof set, &set), EPERM));
+	CHECK(sched_setaffinity(of_33, sizeof set, &set) == 0);
+	CHECK(FAILS(syscall(SYS_ioprio_set, 1, of_root, 2 << 13 | 5), EPERM));
+	CHECK(syscall(SYS_ioprio_set, 1, of_33, 2 << 13 | 5) == 0);
+	CHECK(FAILS(prlimit(of_root, RLIMIT_NOFILE, NULL, &limit), EPERM));
+	CHECK(prlimit(of_33, RLIMIT_NOFILE, NULL, &limit) == 0);
+	CHECK(prlimit(0, RLIMIT_NOFILE, NULL, &limit) == 0);
+	/* Into whose memory one may look. */
+	char byte = 'x', seen = 0;
+	struct iovec to = { &seen, 1 }, from = { &byte, 1 };
+	CHECK(FAILS(process_vm_readv(of_root, &to, 1, &from, 1, 0), EPERM));
+	CHECK(process_vm_readv(of_33, &to, 1, &from, 1, 0) == 1);
+}
+
+static int priorities(void)
+{
+	of_root = sleeper(0, 0);
+	of_33 = sleeper(4711, 0);
+	as_user(4711, priorities_of_4711);
+	CHECK(getpriority(PRIO_PROCESS, of_root) == 0);
+	/* Those of a user. */
+	CHECK(setpriority(PRIO_USER, 4711, 15) == 0);
+	CHECK(getpriority(PRIO_PROCESS, of_33) == 15);
+	CHECK(getpriority(PRIO_USER, 4711) == 15);
+	CHECK(getpriority(PRIO_PROCESS, of_root) == 0);
+	CHECK(FAILS(setpriority(PRIO_USER, 4712, 15), ESRCH));
+	put_down(of_33);
+	put_down(of_root);
+	return 0;
+}
+
+static void is_peer(int fd, pid_t pid, unsigned uid, unsigned gid)
+{
+	struct ucred cred = { 0 };
+	socklen_t length = sizeof cred;
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0);
+	CHECK(length == sizeof cred);
+	CHECK(cred.pid == pid);
+	CHECK(cred.uid == uid);
+	CHECK(cred.gid == gid);
+	/* As much as there is room for. */
+	memset(&cred, 0x55, sizeof cred);
+	length = 6;
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &length) == 0);
+	CHECK(length == 6);
+	CHECK(cred.uid == (0x55550000 | (uid & 0xffff)));
+	CHECK(cred.gid == 0x55555555);
+}
+
+static int listener(struct sockaddr_un *name)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	memset(name, 0, sizeof *name);
+	name->sun_family = AF_UNIX;
+	snprintf(name->sun_path + 1, sizeof name->sun_path - 1, "peers-%d", getpid());
+	CHECK(bind(fd, (struct sockaddr *)name, sizeof *name) == 0);
+	CHECK(listen(fd, 5) == 0);
+	return fd;
+}
+
+/* A client of a user that has connected, and waits or is gone. */
+static int client(int server, struct sockaddr_un *name, int id, int stays, pid_t *pid)
+{
+	*pid = fork();
+	if (*pid == 0) {
+		if (id)
+			become(id);
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		CHECK(connect(fd, (struct sockaddr *)name, sizeof *name) == 0);
+		is_peer(fd, getppid(), 0, 0);
+		while (stays)
+			pause();
+		_exit(0);
+	}
+	int fd = accept(server, NULL, NULL);
+	CHECK(fd >= 0);
+	if (!stays)
+		ended_well(*pid);
+	return fd;
+}
+
+static int sockets(void)
+{
+	struct sockaddr_un name;
+	int server = listener(&name), pair[2];
+	pid_t pid;
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	is_peer(pair[0], getpid(), 0, 0);
+	int fd = client(server, &name, 0, 1, &pid);
+	is_peer(fd, pid, 0, 0);
+	put_down(pid);
+	fd = client(server, &name, 33, 1, &pid);
+	is_peer(fd, pid, 33, 33);
+	/* Its groups. */
+	gid_t groups[8] = { 7, 7, 7, 7, 7, 7, 7, 7 };
+	socklen_t length = 4;
+	CHECK(FAILS(getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length), ERANGE));
+	CHECK(length == 8 && groups[0] == 7);
+	length = sizeof groups;
+	CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) == 0);
+	CHECK(length == 8 && groups[0] == 33 && groups[1] == 1033 && groups[2] == 7);
+	/* Others are asked the same, and by others. */
+	pid_t asker = fork();
+	if (asker == 0) {
+		become(34);
+		is_peer(fd, pid, 33, 33);
+		_exit(0);
+	}
+	ended_well(asker);
+	put_down(pid);
+	is_peer(fd, pid, 33, 33);
+	fd = client(server, &name, 34, 0, &gone);
+	is_peer(fd, gone, 34, 34);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct { const char *name; int (*run)(void); } scenarios[] = {
+		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
+		{ "sockets", sockets },
+	};
+	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (unsigned n = 0; argc == 2 && n < sizeof scenarios / sizeof *scenarios; n++)
+		if (!strcmp(argv[1], scenarios[n].name)) {
+			scenarios[n].run();
+			printf("wrong %d\n", *wrong);
+			return 0;
+		}
+	return 2;
+}
