@@ -1,0 +1,148 @@
+//! Bad days: tasks killed at random moments, many at once, many in a row. Nothing hangs, nobody is left behind, nothing
+//! is told on stderr, the store is intact, and the tracer has no more in the end than it had before.
+//!
+//! Short by default. `REMAINROOT_STRESS_KILLS`, `_TASKS` and `_PROCESSES` say how many, `REMAINROOT_STRESS_SEED`
+//! repeats a run.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+use std::{fs, thread, time};
+
+use support::{Lab, Machine, can_compile};
+
+/// Seconds that a scenario may take at the most.
+const LIMIT: &str = "1800";
+
+fn from_env(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")),
+        Err(_) => default,
+    }
+}
+
+/// A scenario on its way.
+struct Scenario {
+    lab: Lab,
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+/// What a tracer has.
+#[derive(Debug)]
+struct Holdings {
+    /// Kilobytes of memory of its own.
+    memory: i64,
+    descriptors: usize,
+}
+
+impl Scenario {
+    fn start(test: &str, args: &[&str]) -> Option<Scenario> {
+        if !can_compile(test, Machine::X86_64) {
+            return None;
+        }
+        let lab = Lab::new();
+        let guest = lab.guest("stress", Machine::X86_64);
+        let mut command = lab.unprivileged("timeout");
+        command.current_dir(lab.home("home")).args(["--kill-after=5", LIMIT]).arg(lab.remainroot());
+        command.args(["--store", "../state", "--"]).arg(guest).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("timeout runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Some(Scenario { lab, child, lines })
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().map(|line| line.expect("text")).unwrap_or_default()
+    }
+
+    /// Where the guest says "look": what its tracer has then. The guest goes on.
+    fn look(&mut self) -> Holdings {
+        assert_eq!(self.line(), "look");
+        let holdings = self.holdings();
+        self.child.stdin.as_mut().expect("a pipe").write_all(b"\n").expect("the guest reads");
+        holdings
+    }
+
+    /// The tracer is the one process from the lab that traces; the guest's TracerPid names it.
+    fn holdings(&self) -> Holdings {
+        let guest = self.lab.path().join("stress-X86_64");
+        let output = Command::new("pgrep").arg("-of").arg(format!("^{}", guest.display())).output();
+        let guest = String::from_utf8(output.expect("pgrep runs").stdout).expect("a number");
+        let tracer = field(
+            &fs::read_to_string(format!("/proc/{}/status", guest.trim())).expect("status"),
+            "TracerPid:",
+        );
+        // Threads that help with slow files end by themselves; the allocator returns nothing before they have.
+        thread::sleep(time::Duration::from_millis(50));
+        let status = fs::read_to_string(format!("/proc/{tracer}/status")).expect("the tracer's status");
+        let descriptors =
+            fs::read_dir(format!("/proc/{tracer}/fd")).expect("the tracer's descriptors").count();
+        Holdings { memory: field(&status, "RssAnon:"), descriptors }
+    }
+
+    /// The last line, and nothing else: no word on stderr, nobody left behind, a good store.
+    fn ends(mut self, last: &str) {
+        let line = self.line();
+        let output = self.child.wait_with_output().expect("it ends");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((line.as_str(), error.as_str(), output.status.code()), (last, "", Some(0)));
+        for patience in (0..100).rev() {
+            let output = Command::new("pgrep").arg("-af").arg(self.lab.path()).output().expect("pgrep runs");
+            let text = String::from_utf8_lossy(&output.stdout);
+            let left: Vec<&str> = text.lines().filter(|line| !line.contains("pgrep")).collect();
+            if left.is_empty() {
+                break;
+            }
+            assert!(patience > 0, "left behind: {left:?}");
+            thread::sleep(time::Duration::from_millis(50));
+        }
+        let mut verify = self.lab.command();
+        let output = verify.args(["owners", "verify", "--store", "state", "home"]).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+fn field(status: &str, name: &str) -> i64 {
+    let value = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+    value.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn guests_killed_at_any_moment() {
+    let clock =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+    let seed = from_env("REMAINROOT_STRESS_SEED", clock);
+    let kills = from_env("REMAINROOT_STRESS_KILLS", 300);
+    eprintln!("REMAINROOT_STRESS_SEED={seed}");
+    let args = ["kills", &seed.to_string(), &kills.to_string()];
+    let Some(scenario) = Scenario::start("guests_killed_at_any_moment", &args) else { return };
+    scenario.ends(&format!("killed {kills}"));
+}
+
+#[test]
+fn many_tasks_at_once() {
+    let tasks = from_env("REMAINROOT_STRESS_TASKS", 2000);
+    let Some(mut scenario) = Scenario::start("many_tasks_at_once", &["crowd", &tasks.to_string()]) else {
+        return;
+    };
+    let (before, during) = (scenario.look(), scenario.look());
+    let each = (during.memory - before.memory) as f64 / tasks as f64;
+    eprintln!("before {before:?}, with {tasks} tasks {during:?}: {each:.2} KiB each");
+    assert!(each <= 2.0, "{each} KiB for each task");
+    scenario.ends(&format!("crowd {tasks}"));
+}
+
+#[test]
+fn many_processes_in_a_row() {
+    let processes = from_env("REMAINROOT_STRESS_PROCESSES", 4000);
+    let args = ["short", &processes.to_string()];
+    let Some(mut scenario) = Scenario::start("many_processes_in_a_row", &args) else { return };
+    let (early, late) = (scenario.look(), scenario.look());
+    eprintln!("after {}: {early:?}, after {processes}: {late:?}", processes / 4);
+    assert!(late.memory - early.memory <= 256, "{} KiB more", late.memory - early.memory);
+    assert_eq!(late.descriptors, early.descriptors);
+    scenario.ends(&format!("ended {processes}"));
+}
