@@ -221,11 +221,15 @@ pub trait Guest {
 
     /// The tasks that a call means. Of a group and of all processes, only those of this run; a single one may be
     /// another's. Empty if there are none. The caller itself comes last: it may not outlive what is done to it.
-    fn peers(&self, whom: Whom) -> Vec<Peer>;
+    fn peers(&self, _: Whom) -> Vec<Peer> {
+        Vec::new()
+    }
 
     /// The credentials of whoever is at the other end of a descriptor of the guest's that is a socket of AF_UNIX
     /// (`SO_PEERCRED`), as they are now, or were when that process ended. `None` where the kernel knows best.
-    fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>>;
+    fn socket_peer(&self, _: i32) -> Option<Rc<Cred>> {
+        None
+    }
 
     /// The owners of this run.
     fn store(&self) -> &dyn Store;

@@ -12,7 +12,7 @@ use linux_raw_sys::general::{S_IFMT, S_ISGID, S_ISUID};
 
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
-use crate::guest::{Answer, Dir, Guest, Host, Node, Peer, Place, Whom};
+use crate::guest::{Answer, Dir, Guest, Host, Node, Place};
 use crate::owner::tests_support::user;
 use crate::owner::{Attr, Attributes, FileId, FileSystem, Inode, PERMISSIONS, Record, Store, Time, World};
 
@@ -346,12 +346,6 @@ impl Guest for Mock {
 
     fn cred_of(&self, _: i32) -> Result<Rc<Cred>, Errno> {
         Err(Errno::ESRCH)
-    }
-    fn peers(&self, _: Whom) -> Vec<Peer> {
-        Vec::new()
-    }
-    fn socket_peer(&self, _: i32) -> Option<Rc<Cred>> {
-        None
     }
     fn store(&self) -> &dyn Store {
         &self.records
