@@ -43,6 +43,20 @@ fn total(calls: &[&(&'static Row, Count)]) -> (u64, u64, Duration) {
     })
 }
 
+/// What the table says of calls that were made, each with its calls and how often, in the table's order.
+fn shortfalls(calls: &[&(&'static Row, Count)]) -> Vec<(&'static str, Vec<String>)> {
+    let mut found: Vec<(&'static str, Vec<String>)> = Vec::new();
+    for (row, count) in calls {
+        let Some(why) = shortfall(row) else { continue };
+        let call = format!("{} ({})", row.name, count.calls);
+        match found.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, calls)) => calls.push(call),
+            None => found.push((why, vec![call])),
+        }
+    }
+    found
+}
+
 /// A table.
 pub fn text(summary: &Summary) -> String {
     let all: Vec<_> = summary.calls.iter().collect();
@@ -77,13 +91,12 @@ pub fn text(summary: &Summary) -> String {
     );
     let ids: Vec<_> = summary.ids.iter().map(|(uid, gid)| format!("{uid}:{gid}")).collect();
     let _ = writeln!(out, "programs ran as: {}", [vec!["0:0".to_owned()], ids].concat().join(", "));
-    let short: Vec<_> =
-        all.iter().filter_map(|(row, count)| Some((row.name, count.calls, shortfall(row)?))).collect();
+    let short = shortfalls(&all);
     if summary.unknown > 0 || !short.is_empty() {
-        out += "\nmade, and not in everything as for real root:\n";
+        out += "\nmade, and not in everything as for real root, which may not have mattered:\n";
     }
-    for (name, times, why) in short {
-        let _ = writeln!(out, "  {name} ({times}): {why}");
+    for (why, calls) in short {
+        let _ = writeln!(out, "  {}: {why}", calls.join(", "));
     }
     if summary.unknown > 0 {
         let _ = writeln!(out, "  of an ABI that is not supported ({}): ENOSYS", summary.unknown);
@@ -130,4 +143,69 @@ pub fn object(summary: &Summary) -> String {
         "ids": ids,
     });
     format!("{object:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use remainroot_shims::table::ROWS;
+
+    use super::*;
+
+    /// Two calls of which the same is said.
+    fn alike() -> [&'static Row; 2] {
+        let short = |row: &&&Row| shortfall(row).is_some();
+        let same = |one: &'static Row| {
+            let other = |row: &&Row| row.name != one.name && shortfall(row) == shortfall(one);
+            Some([one, ROWS.iter().find(other)?])
+        };
+        ROWS.iter().filter(|row| short(&row)).find_map(same).unwrap()
+    }
+
+    fn summary() -> Summary {
+        let count = |calls, errors: &[(i32, u64)]| Count {
+            calls,
+            passed: 0,
+            errors: errors.iter().copied().collect::<BTreeMap<_, _>>(),
+            stopped: Duration::from_micros(1500),
+        };
+        let row = |name: &str| ROWS.iter().find(|row| row.name == name).unwrap();
+        let [one, other] = alike();
+        Summary {
+            calls: vec![
+                (row("chown"), count(3, &[(libc::EPERM, 2)])),
+                (one, count(4, &[])),
+                (other, count(1, &[])),
+            ],
+            unknown: 2,
+            recorded: remainroot_shims::owner::Tally { files: 7, devices: 1, with_xattrs: 0 },
+            ids: vec![(33, 44)],
+            took: Duration::from_millis(20),
+            goes_on: true,
+        }
+    }
+
+    #[test]
+    fn text_and_object_say_the_same() {
+        let text = text(&summary());
+        let [one, other] = alike();
+        assert!(text.contains(&format!("  {} (4), {} (1): ", one.name, other.name)), "{text}");
+        for expected in [
+            "remainroot: 8 calls were stopped for, which held programs up for 4.50 ms of a run of 20.00 ms\n",
+            "        3          2         1.50    chown: EPERM 2\n",
+            "known in the end: 7; devices: 1; with attributes: 0\n",
+            "programs ran as: 0:0, 33:44\n",
+            "not supported (2): ENOSYS\n",
+            "left behind go on",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+        let object: Value = serde_json::from_str(&object(&summary())).unwrap();
+        let families = object["families"].as_array().unwrap();
+        let owners = families.iter().find(|family| family["title"] == "Owners and modes of files").unwrap();
+        assert_eq!(owners["by_call"][0]["errors"], json!({ "EPERM": 2 }));
+        assert_eq!((&owners["failed"], &owners["by_call"][0]["stopped_ns"]), (&json!(2), &json!(1_500_000)));
+        assert_eq!((&object["unknown_abi"], &object["goes_on"]), (&json!(2), &json!(true)));
+    }
 }

@@ -11,6 +11,7 @@ use crate::abi::{
     Abi, Call, Errno, OLDSTAT_I386, STAT_I386, STAT_X86_64, STAT64_I386, STATX, StatLayout, major, minor,
 };
 use crate::guest::Guest;
+use crate::owner::{FileId, Time};
 use crate::table::{Row, Support};
 
 use signature::Kind;
@@ -114,6 +115,7 @@ pub fn finish(
             }
         }
     }
+    let known = owner_known_from(guest, call, row, outcome).filter(|_| readable).unwrap_or("");
     let mut line = format!("{}({}) = ", row.name, begun.args.join(", "));
     let _ = match outcome {
         Outcome::Here(Ok(value)) | Outcome::Kernel(Ok(value)) => write!(line, "{}", value as i64),
@@ -127,12 +129,12 @@ pub fn finish(
     };
     let rule = of(row.name).map_or("unknown", |signature| signature.rule);
     let _ = match outcome {
-        Outcome::Here(Ok(_)) => write!(line, "  [{rule}: answered here]"),
+        Outcome::Here(Ok(_)) => write!(line, "  [{rule}: answered here{known}]"),
         Outcome::Here(Err(errno)) => match signature::reason(row.name, errno) {
             Some(reason) => write!(line, "  [{rule}: {reason}]"),
             None => write!(line, "  [{rule}: refused here]"),
         },
-        Outcome::Kernel(_) => write!(line, "  [{rule}: by the kernel]"),
+        Outcome::Kernel(_) => write!(line, "  [{rule}: by the kernel{known}]"),
         Outcome::Passed => match row.support {
             Support::Passed(note) => write!(line, "  [left to the kernel: {note}]"),
             _ => write!(line, "  [{rule}: left to the kernel]"),
@@ -140,6 +142,22 @@ pub fn finish(
         Outcome::Interrupted | Outcome::Killed => Ok(()),
     };
     line
+}
+
+/// Where the owner comes from that a stat call has told.
+fn owner_known_from(guest: &dyn Guest, call: &Call, row: &Row, outcome: Outcome) -> Option<&'static str> {
+    let (Outcome::Here(Ok(_)) | Outcome::Kernel(Ok(_))) = outcome else { return None };
+    let at = of(row.name)?.args.iter().position(|kind| matches!(kind, Kind::Stat))?;
+    let layout = stat_layout(row, call.abi);
+    let mut bytes = vec![0; layout.extent()];
+    guest.read(call.word(at), &mut bytes).ok()?;
+    let stat = layout.decode(&bytes);
+    let (id, (sec, nsec)) = (FileId { dev: stat.dev, ino: stat.ino }, stat.ctime);
+    match guest.store().suspect(id, Time { sec, nsec }) {
+        Ok(_) => Some("; its owner is recorded"),
+        Err(false) if layout.tells_identity() => Some("; nothing is recorded"),
+        Err(_) => None,
+    }
 }
 
 /// What the call has filled in.

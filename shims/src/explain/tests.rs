@@ -74,7 +74,7 @@ fn what_a_call_fills_in_is_shown() {
     guest.put(0x2000, &stat);
     assert_eq!(
         line(&guest, Abi::X86_64, "fstat", &[3, 0x2000], Outcome::Kernel(Ok(0))),
-        "fstat(3</srv/a \\\"b\\\">, {mode=020644, uid=42, gid=0, rdev=1:3}) = 0  [vfs_fstat: by the kernel]"
+        "fstat(3</srv/a \\\"b\\\">, {mode=020644, uid=42, gid=0, rdev=1:3}) = 0  [vfs_fstat: by the kernel; nothing is recorded]"
     );
     assert!(
         line(&guest, Abi::X86_64, "fstat", &[4, 0x2000], Outcome::Kernel(Err(Errno::EBADF)))
