@@ -32,6 +32,12 @@ pub struct Lab {
 impl Lab {
     /// Makes one.
     pub fn new() -> Lab {
+        // Who starts the tests in the background (`cargo test &` in a script, nohup) has them ignore these, and an
+        // ignored signal is inherited: by guests whose interrupts are tested, too.
+        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+            // SAFETY: the default action is no handler of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
         let dir = tempfile::Builder::new()
             .prefix("remainroot-test-")
             .permissions(Permissions::from_mode(0o755))
