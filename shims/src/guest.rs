@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use crate::abi::{Call, Errno, STATX_SIZE};
 use crate::cred::Cred;
-use crate::owner::{Attributes, FileId, Inode, Store, World};
+use crate::owner::{Attributes, FileId, Inode, Store, Time, World};
 
 /// What the guest gets to see as the result of its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,9 @@ pub trait Node: Attributes {
 
     /// `chmod`, following nothing. `mode` holds the twelve bits 07777.
     fn set_mode(&self, mode: u32) -> Result<(), Errno>;
+
+    /// `utimensat`, following nothing: times of access and of change, with UTIME_NOW and UTIME_OMIT for nanoseconds.
+    fn set_times(&self, times: [Time; 2]) -> Result<(), Errno>;
 
     /// Takes note from now on of the first write to the file, or truncation, by whomever. `drops` are the mode bits that
     /// it will take away; none where only capabilities are at stake. Where the machine cannot, nothing is noted.

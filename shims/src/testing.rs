@@ -330,6 +330,10 @@ impl Node for Program {
         Err(Errno::EROFS)
     }
 
+    fn set_times(&self, _: [Time; 2]) -> Result<(), Errno> {
+        Err(Errno::EROFS)
+    }
+
     fn cover_with_device(&self, _: &CStr) -> Result<(), Errno> {
         Err(Errno::EPERM)
     }

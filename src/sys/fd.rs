@@ -172,6 +172,13 @@ pub fn chmod(path: &CStr, mode: u32) -> Result<()> {
     check(|| unsafe { libc::chmod(path.as_ptr(), mode) }.into()).map(drop)
 }
 
+/// Sets times of access and of change, in the form of utimensat(2).
+pub fn set_times(path: &CStr, times: [Time; 2]) -> Result<()> {
+    let times = times.map(|Time { sec, nsec }| libc::timespec { tv_sec: sec, tv_nsec: nsec.into() });
+    // SAFETY: `path` is NUL-terminated, and there are two times.
+    check(|| unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), 0) }.into()).map(drop)
+}
+
 /// Changes the mode of what a descriptor holds. EBADF for an `O_PATH` one where the kernel has no fchmodat2(2) (Linux
 /// 6.6), or a filter that does not know it.
 pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {

@@ -22,6 +22,8 @@ struct File {
     inode: Inode,
     xattrs: BTreeMap<CString, Vec<u8>>,
     cover: Option<CString>,
+    /// What [`Node::set_times`] has set.
+    times: Option<[Time; 2]>,
     /// What the next write drops, and whether it has come.
     watched: Option<(u32, bool)>,
 }
@@ -150,7 +152,7 @@ impl Mock {
             gid: 0,
             rdev: 0,
         };
-        let file = File { inode, xattrs: BTreeMap::new(), cover: None, watched: None };
+        let file = File { inode, xattrs: BTreeMap::new(), cover: None, times: None, watched: None };
         self.tree.borrow_mut().insert(path.to_owned(), Rc::new(RefCell::new(file)));
     }
 
@@ -217,6 +219,11 @@ impl Mock {
     /// The inode of a path.
     pub fn inode(&self, path: &str) -> Inode {
         self.at(path).unwrap().borrow().inode
+    }
+
+    /// The times that were set of what is at a path, by us.
+    pub fn times(&self, path: &str) -> Option<[Time; 2]> {
+        self.at(path).unwrap().borrow().times
     }
 
     /// The device that a path is covered with.
@@ -447,6 +454,11 @@ impl Node for Held {
         self.writable()?;
         let inode = &mut self.file.borrow_mut().inode;
         inode.mode = (inode.mode & !PERMISSIONS) | mode;
+        Ok(())
+    }
+    fn set_times(&self, times: [Time; 2]) -> Result<(), Errno> {
+        self.writable()?;
+        self.file.borrow_mut().times = Some(times);
         Ok(())
     }
     fn watch(&self, _: FileId, drops: u32) {

@@ -8,11 +8,10 @@ use std::rc::Rc;
 use linux_raw_sys::general::{AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW};
 
 use super::file::{Seen, Target};
-use super::mknod;
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
-use crate::owner::{Access, rules};
+use crate::owner::{Access, Time, rules};
 
 /// `tv_nsec` for the present time.
 const UTIME_NOW: u32 = 0x3FFF_FFFF;
@@ -110,8 +109,8 @@ enum Wish {
     Unasked,
     /// The present time, for both.
     Now,
-    /// Anything else, which is for the owner alone.
-    Explicit,
+    /// Anything else, which is for the owner alone: in the form of utimensat(2).
+    Explicit([Time; 2]),
 }
 
 /// Reads two times; a null pointer stands for the present. Those that cannot be read (EFAULT) or are none (EINVAL) the
@@ -124,7 +123,13 @@ fn wish(guest: &dyn Guest, addr: u64, layout: &Layout) -> Wish {
     if guest.read(addr, &mut bytes).is_err() {
         return Wish::Unasked;
     }
-    let Some(parts) = layout.parts else { return Wish::Explicit };
+    // Seconds come first, and parts of them have the same room.
+    let room = layout.size / if layout.parts.is_some() { 4 } else { 2 };
+    let seconds = [0, layout.size / 2].map(|at| match bytes[at..at + room].first_chunk() {
+        Some(bytes) => i64::from_le_bytes(*bytes),
+        None => bytes[at..].first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes).into()),
+    });
+    let Some(parts) = layout.parts else { return Wish::Explicit(seconds.map(|sec| Time { sec, nsec: 0 })) };
     let read = |at: usize| {
         let (low, high) = bytes[at..at + layout.part].split_first_chunk()?;
         high.iter().all(|&byte| byte == 0).then_some(u32::from_le_bytes(*low))
@@ -134,7 +139,10 @@ fn wish(guest: &dyn Guest, addr: u64, layout: &Layout) -> Wish {
         [Some(UTIME_OMIT), Some(UTIME_OMIT)] if layout.special == Special::Known => Wish::Unasked,
         [Some(UTIME_NOW), Some(UTIME_NOW)] if layout.special == Special::Known => Wish::Now,
         [Some(a), Some(b)] if [a, b].iter().all(|&part| part < layout.per_second || is_special(part)) => {
-            Wish::Explicit
+            let nsec =
+                |part| if is_special(part) { part } else { part * (1_000_000_000 / layout.per_second) };
+            let [first, second] = seconds;
+            Wish::Explicit([Time { sec: first, nsec: nsec(a) }, Time { sec: second, nsec: nsec(b) }])
         }
         _ => Wish::Unasked,
     }
@@ -163,7 +171,7 @@ enum Verdict {
     /// The kernel may do it.
     Native,
     /// It may try: this is a device, perhaps covered with the machine's own.
-    Device(Target, Box<Seen>),
+    Device(Box<Seen>, [Time; 2]),
     /// The virtual user may not.
     Refused(Errno),
 }
@@ -177,8 +185,7 @@ fn judge(guest: &dyn Guest, wish: Wish, target: impl FnOnce() -> Result<Target, 
         return Verdict::Native;
     }
     // What cannot be found the kernel refuses in its own words.
-    let found = target().and_then(|target| Seen::find(guest, &target).map(|seen| (target, seen)));
-    let Ok((target, seen)) = found else { return Verdict::Native };
+    let Ok(seen) = target().and_then(|target| Seen::find(guest, &target)) else { return Verdict::Native };
     if !may_all && !rules::inode_owner_or_capable(&cred, &seen.attr()) {
         let refusal = match wish {
             Wish::Now => seen.permits(&cred, Access::WRITE),
@@ -188,29 +195,30 @@ fn judge(guest: &dyn Guest, wish: Wish, target: impl FnOnce() -> Result<Target, 
             return Verdict::Refused(seen.denied(errno));
         }
     }
+    let times = match wish {
+        Wish::Explicit(times) => times,
+        _ => [Time { sec: 0, nsec: UTIME_NOW }; 2],
+    };
     if seen.record.as_ref().is_some_and(|record| record.device.is_some()) {
-        Verdict::Device(target, Box::new(seen))
+        Verdict::Device(Box::new(seen), times)
     } else {
         Verdict::Native
     }
 }
 
-/// Times of a device are those of the placeholder, so that they last: the cover is lifted meanwhile. Those of the
-/// machine's own device, where the guest holds that open, are not ours to set, and nobody misses them.
+/// Times of a device are those of the placeholder, so that they last; the machine's own, where that covers it, are not
+/// ours to set.
 async fn carried_out(guest: Rc<dyn Guest>, verdict: Verdict) -> Answer {
-    let (target, device) = match verdict {
+    let (device, times) = match verdict {
         Verdict::Native => return Answer::Native,
         Verdict::Refused(errno) => return Answer::Err(errno),
-        Verdict::Device(target, seen) => (target, seen),
+        Verdict::Device(seen, times) => (seen, times),
     };
-    let lifted = device.node.uncover().is_ok();
-    let result = host(&guest, Host::Native).await;
-    // It is found anew, as what it is without a cover.
-    if lifted && let Ok(seen) = Seen::find(&*guest, &target) {
-        mknod::cover(&seen);
-    }
-    match result {
-        Err(Errno::EPERM) => Answer::Ret(0),
+    match host(&guest, Host::Native).await {
+        Err(Errno::EPERM) => match device.node.set_times(times) {
+            Ok(()) => Answer::Ret(0),
+            Err(errno) => Answer::Err(errno),
+        },
         _ => Answer::Native,
     }
 }
@@ -270,24 +278,30 @@ mod tests {
             run(&mock, |guest| utime(guest, made), |_, _| reply)
         };
         assert_eq!((set(Err(Errno::EPERM)), set(Ok(0))), (Answer::Ret(0), Answer::Native));
-        assert_eq!(mock.cover("/null"), None);
     }
 
     #[test]
-    fn a_device_is_uncovered_while_its_times_are_set() {
+    fn a_device_has_the_times_of_its_placeholder() {
         let mock = Rc::new(Mock::new());
         mock.file("/null", 0o100666);
         mock.record("/null", |record| record.device = Some(Device::Char(0x103)));
-        let made = call(&mock, &["/null"], &[1]);
-        mknod::cover(
-            &Seen::find(&*mock, &Target::path(&*mock, made.word(0), Trailing::Keep).unwrap()).unwrap(),
-        );
-        assert_eq!(mock.cover("/null").as_deref(), Some(c"null"));
-        let kernel = |mock: &Mock, _| {
-            assert_eq!(mock.cover("/null"), None, "the kernel would find the machine's own");
-            Ok(0)
-        };
-        assert_eq!(run(&mock, |guest| utime(guest, made), kernel), Answer::Native);
-        assert_eq!(mock.cover("/null").as_deref(), Some(c"null"));
+        let words: Vec<u8> =
+            [7, 5, -2, i64::from(UTIME_OMIT)].iter().flat_map(|word: &i64| word.to_le_bytes()).collect();
+        let refused = |_: &Mock, _| Err(Errno::EPERM);
+        let time = |sec, nsec| Time { sec, nsec };
+        let times = mock.poke(&words);
+        let made = call(&mock, &[], &[-100i64 as u64, mock.poke(b"/null\0"), times, 0]);
+        assert_eq!(run(&mock, |guest| utimensat(guest, made), refused), Answer::Ret(0));
+        assert_eq!(mock.times("/null"), Some([time(7, 5), time(-2, UTIME_OMIT)]));
+        let made = call(&mock, &["/null"], &[times]);
+        assert_eq!(run(&mock, |guest| utime(guest, made), refused), Answer::Ret(0));
+        assert_eq!(mock.times("/null"), Some([time(7, 0), time(5, 0)]));
+        let micros: Vec<u8> = [7, 5, 8, 999_999].iter().flat_map(|word: &i64| word.to_le_bytes()).collect();
+        let made = call(&mock, &["/null"], &[mock.poke(&micros)]);
+        assert_eq!(run(&mock, |guest| utimes(guest, made), refused), Answer::Ret(0));
+        assert_eq!(mock.times("/null"), Some([time(7, 5_000), time(8, 999_999_000)]));
+        let made = call(&mock, &["/null"], &[0]);
+        assert_eq!(run(&mock, |guest| utimes(guest, made), refused), Answer::Ret(0));
+        assert_eq!(mock.times("/null"), Some([time(0, UTIME_NOW); 2]));
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::guest::{Dir, Guest, Node, Place, Trailing};
-use remainroot_shims::owner::{Attributes, FileId, FileSystem, Inode};
+use remainroot_shims::owner::{Attributes, FileId, FileSystem, Inode, Time};
 
 use super::mounts::{self, Manners, walk_may_wait};
 use super::nursery::Kin;
@@ -336,6 +336,10 @@ impl Node for Held {
             }
             .map_err(Errno::new)
         })
+    }
+
+    fn set_times(&self, times: [Time; 2]) -> Result<(), Errno> {
+        self.with(move |fd| fd::set_times(&name_of(fd)?, times).map_err(Errno::new))
     }
 
     fn watch(&self, id: FileId, drops: u32) {
