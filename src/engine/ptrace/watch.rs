@@ -11,7 +11,7 @@ use ahash::AHashMap;
 use remainroot_shims::abi::{Abi, Call};
 use remainroot_shims::explain::{self, Begun, Besides, Outcome};
 use remainroot_shims::guest::{Answer, Guest};
-use remainroot_shims::table::{self, Case, Entry, Needs, ROWS, Row, Shim, When};
+use remainroot_shims::table::{self, Case, Entry, ROWS, Row, Shim};
 
 use super::run::Run;
 use super::tracee::Tracee;
@@ -19,12 +19,8 @@ use crate::engine::{Count, Summary, Watching};
 use crate::sys::fd;
 
 /// Calls without a shim that are counted all the same, because a guest may take their answers for more than they are.
-const TELLING: [&str; 27] = [
-    "kill",
+const TELLING: [&str; 22] = [
     "ptrace",
-    "setpriority",
-    "ioprio_set",
-    "sched_setscheduler",
     "setrlimit",
     "quotactl",
     "quotactl_fd",
@@ -46,21 +42,14 @@ const TELLING: [&str; 27] = [
     "semget",
     "shmget",
     "msgget",
-    "getsockopt",
 ];
-
-/// getsockopt for the ids of a peer: SO_PEERCRED, SO_PEERGROUPS.
-const PEER: &[Case] = &[Case { when: When::OneOf { arg: 2, values: &[17, 59] }, needs: Needs::ALWAYS }];
 
 /// The table for the first filter of a run that is watched: it stops for refused and telling calls as well.
 pub(super) fn rows() -> Vec<Row> {
     let seen: Shim = Shim::Entry(|_, _| Answer::Native);
     let watched = |row: &Row, entry: Entry| match entry.shim {
         Shim::Refuse(_) => Entry { shim: seen, cases: &[Case::ANY], ..entry },
-        shim if TELLING.contains(&row.name) => {
-            let shim = if let Shim::Kernel = shim { seen } else { shim };
-            Entry { shim, cases: if row.name == "getsockopt" { PEER } else { &[Case::ANY] }, ..entry }
-        }
+        Shim::Kernel if TELLING.contains(&row.name) => Entry { shim: seen, cases: &[Case::ANY], ..entry },
         _ => entry,
     };
     ROWS.iter()
