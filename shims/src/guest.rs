@@ -251,9 +251,9 @@ pub trait Guest {
     /// A setting of the machine's, by its name in /proc/sys (`fs/protected_hardlinks`); 0 where it cannot be read.
     fn sysctl(&self, name: &CStr) -> u32;
 
-    /// Whether a file is being [watched](Node::watch).
-    fn is_watched(&self, _id: FileId) -> bool {
-        false
+    /// What was announced for the next write to a file, if it is being [watched](Node::watch).
+    fn watched(&self, _id: FileId) -> Option<u32> {
+        None
     }
 
     /// The file mode creation mask of the task.

@@ -153,7 +153,7 @@ impl Seen {
             Err(true) => guest.store().get(&*node, &inode),
         };
         let mut seen = Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) };
-        if guest.is_watched(seen.inode.id) {
+        if guest.watched(seen.inode.id).is_some() {
             seen.remove_privs(guest);
         }
         seen.watch_capability(guest);
@@ -184,7 +184,9 @@ impl Seen {
     /// Watches a file with capabilities: any write takes them.
     fn watch_capability(&self, guest: &dyn Guest) {
         let has = |record: &Record| record.xattrs.contains_key(CAPABILITY);
-        if self.record.as_ref().is_some_and(has) && self.attr().is_file() && !guest.is_watched(self.inode.id)
+        if self.record.as_ref().is_some_and(has)
+            && self.attr().is_file()
+            && guest.watched(self.inode.id).is_none()
         {
             self.node.watch(self.inode.id, 0);
         }

@@ -371,9 +371,10 @@ impl Guest for Mock {
         self.sysctls.borrow().get(name).copied().unwrap_or(0)
     }
 
-    fn is_watched(&self, id: FileId) -> bool {
+    fn watched(&self, id: FileId) -> Option<u32> {
         let files = self.tree.borrow();
-        files.values().map(|file| file.borrow()).any(|file| file.inode.id == id && file.watched.is_some())
+        let file = files.values().map(|file| file.borrow()).find(|file| file.inode.id == id)?;
+        file.watched.map(|(drops, _)| drops)
     }
 
     fn umask(&self) -> Result<u32, Errno> {

@@ -206,7 +206,9 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
     let id = FileId { dev: native.dev, ino: native.ino };
     let time = Time { sec: native.ctime.0, nsec: native.ctime.1 };
     let cover = may_be_cover(guest, &native);
-    let unsure = cover || !layout.tells_identity() || guest.is_watched(id);
+    // A write that takes capabilities alone changes nothing that is shown here.
+    let may_lose_bits = guest.watched(id).is_some_and(|drops| drops != 0);
+    let unsure = cover || !layout.tells_identity() || may_lose_bits;
     let known = if unsure { Err(true) } else { guest.store().suspect(id, time) };
     let (file, attr) = match known {
         Ok(record) => {

@@ -101,6 +101,6 @@ mod tests {
         let mock = with_program();
         mock.be(user(33, 33, &[]));
         truncate(&mock, &call(&mock, &["/f"], &[0]));
-        assert!(!mock.is_watched(mock.inode("/f").id));
+        assert_eq!(mock.watched(mock.inode("/f").id), None);
     }
 }

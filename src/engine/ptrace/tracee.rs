@@ -309,8 +309,8 @@ impl Guest for Tracee {
         files::sysctl(&self.run, name)
     }
 
-    fn is_watched(&self, id: FileId) -> bool {
-        self.run.writes.has(id)
+    fn watched(&self, id: FileId) -> Option<u32> {
+        self.run.writes.announced(id)
     }
 
     fn umask(&self) -> Result<u32, Errno> {

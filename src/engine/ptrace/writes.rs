@@ -32,9 +32,9 @@ struct Watched {
 }
 
 impl Writes {
-    /// See [`remainroot_shims::guest::Guest::is_watched`].
-    pub fn has(&self, id: FileId) -> bool {
-        self.count.get() > 0 && self.files.borrow().contains_key(&id)
+    /// See [`remainroot_shims::guest::Guest::watched`].
+    pub fn announced(&self, id: FileId) -> Option<u32> {
+        if self.count.get() == 0 { None } else { self.files.borrow().get(&id).map(|watched| watched.drops) }
     }
 
     /// What to watch with.
@@ -120,12 +120,18 @@ mod tests {
         let writes = Writes::default();
         let inotify = writes.inotify().unwrap();
         writes.add(id(1), watch_once(&inotify, &name).unwrap(), 0o4000);
-        assert_eq!((writes.has(id(1)), writes.has(id(2)), writes.take(id(1))), (true, false, None));
+        assert_eq!(
+            (writes.announced(id(1)), writes.announced(id(2)), writes.take(id(1))),
+            (Some(0o4000), None, None)
+        );
         fs::File::open(&path).unwrap();
         assert_eq!(writes.take(id(1)), None, "reading is no writing");
         fs::write(&path, "bc").unwrap();
         fs::write(&path, "d").unwrap();
-        assert_eq!((writes.take(id(1)), writes.take(id(1)), writes.has(id(1))), (Some(0o4000), None, false));
+        assert_eq!(
+            (writes.take(id(1)), writes.take(id(1)), writes.announced(id(1))),
+            (Some(0o4000), None, None)
+        );
     }
 
     #[test]
@@ -137,6 +143,6 @@ mod tests {
         let writes = Writes::default();
         writes.add(id(1), watch_once(&writes.inotify().unwrap(), &name).unwrap(), 0);
         fs::remove_file(&path).unwrap();
-        assert_eq!((writes.take(id(1)), writes.has(id(1))), (None, false));
+        assert_eq!((writes.take(id(1)), writes.announced(id(1))), (None, None));
     }
 }
