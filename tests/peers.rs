@@ -54,3 +54,8 @@ fn priorities_limits_and_memory_are_those_of_the_same_user() {
 fn sockets_know_whose_the_other_end_is() {
     agrees("sockets");
 }
+
+#[test]
+fn proc_tells_whose_tasks_are() {
+    agrees("views");
+}

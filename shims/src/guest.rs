@@ -107,6 +107,25 @@ pub struct Peer {
     pub dumpable: bool,
 }
 
+/// A file of /proc that is about a task.
+#[derive(Clone, Debug)]
+pub struct TaskFile {
+    /// The task, as the engine sees it.
+    pub tid: i32,
+    /// The file's name in the task's directory; empty for that itself.
+    pub name: String,
+    /// Whose the task is.
+    pub cred: Rc<Cred>,
+    /// Whether its process is dumpable ([`Guest::dumpable`]).
+    pub dumpable: bool,
+}
+
+/// A text that a guest may open, until this is dropped.
+pub trait Loan {
+    /// The address in the guest's memory of a path of it.
+    fn path(&self) -> u64;
+}
+
 /// Which file a call means, in the guest's terms.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
@@ -233,6 +252,29 @@ pub trait Guest {
     fn socket_peer(&self, _: i32) -> Option<Rc<Cred>> {
         None
     }
+
+    /// Whether files on this device may be about tasks that are not root's.
+    fn shows_tasks(&self, _dev: u64) -> bool {
+        false
+    }
+
+    /// The task that a file of /proc is about, if it is one of this run, and the /proc is the engine's own.
+    fn task_file(&self, _: &Place<'_>) -> Option<TaskFile> {
+        None
+    }
+
+    /// What such a file says.
+    fn read_task_file(&self, _: &TaskFile) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Lets the guest open a text by a path that it finds in its memory. ENOSYS where that cannot be.
+    fn lend(&self, _text: &[u8]) -> Result<Box<dyn Loan>, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Tells the engine that the task lists a directory. If that is /proc, it may want to know of others' tasks.
+    fn lists(&self, _fd: i32) {}
 
     /// The owners of this run.
     fn store(&self) -> &dyn Store;

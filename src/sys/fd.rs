@@ -306,6 +306,17 @@ pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
     }
 }
 
+/// A file without a name that holds this text.
+pub fn file_of(text: &[u8]) -> Result<OwnedFd> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let file = memfd_create(c"status", MFdFlags::MFD_CLOEXEC).map_err(|errno| errno as i32)?;
+    let mut file = std::fs::File::from(file);
+    match std::io::Write::write_all(&mut file, text) {
+        Ok(()) => Ok(file.into()),
+        Err(error) => Err(error.raw_os_error().unwrap_or(libc::EIO)),
+    }
+}
+
 /// Lets this process have as many descriptors as it may give itself (the hard limit of RLIMIT_NOFILE), and says how
 /// many that are.
 pub fn raise_limit() -> u64 {

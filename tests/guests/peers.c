@@ -1,6 +1,7 @@
 /* What tasks of different users may do to each other, and see of each other: peers SCENARIO. What is wrong is printed,
  * and how much that is: the same natively, as real root, and under remainroot. */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -303,11 +304,84 @@ static int sockets(void)
 	return 0;
 }
 
+/* Whether a status file, opened from a directory, says that. */
+static int tells(int dir, const char *path, const char *line)
+{
+	static char text[16384];
+	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC), length = 0, more;
+	if (fd < 0)
+		return 0;
+	while ((more = read(fd, text + length, sizeof text - 1 - length)) > 0)
+		length += more;
+	close(fd);
+	text[length] = 0;
+	return strstr(text, line) != NULL;
+}
+
+static int owned_by(const char *path, unsigned uid, unsigned gid)
+{
+	struct stat stat;
+	int result = lstat(path, &stat);
+	return result == 0 && stat.st_uid == uid && stat.st_gid == gid;
+}
+
+static void views_of_33(void)
+{
+	char path[64];
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\n"));
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nGroups:\t33 1033 \n"));
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"));
+	CHECK(tells(AT_FDCWD, "/proc/thread-self/status", "\nUid:\t33\t"));
+	CHECK(owned_by("/proc/self/", 33, 33));
+	CHECK(owned_by("/proc/self/stat", 33, 33));
+	snprintf(path, sizeof path, "/proc/%d", of_root);
+	CHECK(owned_by(path, 0, 0));
+	int dir = open(path, O_RDONLY | O_DIRECTORY);
+	CHECK(tells(dir, "status", "\nUid:\t0\t0\t0\t0\n"));
+	snprintf(path, sizeof path, "task/%d/status", of_root);
+	CHECK(tells(dir, path, "\nUid:\t0\t0\t0\t0\n"));
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nNoNewPrivs:\t0\n"));
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nNoNewPrivs:\t1\n"));
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nTracerPid:\t0\n"));
+	/* What else is called so. */
+	CHECK(FAILS(open("/proc/self/fd/status", O_RDONLY), ENOENT));
+	prctl(PR_SET_DUMPABLE, 0);
+	CHECK(owned_by("/proc/self/", 33, 33));
+	CHECK(owned_by("/proc/self/stat", 0, 0));
+}
+
+static int views(void)
+{
+	char path[64];
+	of_root = sleeper(0, 0);
+	of_33 = sleeper(33, 0);
+	snprintf(path, sizeof path, "/proc/%d", of_33);
+	CHECK(owned_by(path, 33, 33));
+	/* As ps and pgrep find it. */
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	int found = 0;
+	while ((entry = readdir(proc)))
+		if (atoi(entry->d_name) == of_33) {
+			found++;
+			snprintf(path, sizeof path, "%d/status", of_33);
+			CHECK(tells(dirfd(proc), path, "\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\n"));
+			CHECK(tells(dirfd(proc), path, "\nGroups:\t33 1033 \n"));
+		}
+	CHECK(found == 1);
+	CHECK(tells(AT_FDCWD, "/proc/self/status", "\nUid:\t0\t0\t0\t0\n"));
+	as_user(33, views_of_33);
+	put_down(of_33);
+	put_down(of_root);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
-		{ "sockets", sockets },
+		{ "sockets", sockets }, { "views", views },
 	};
 	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -13,7 +13,7 @@ use linux_raw_sys::general::{
 
 use super::acl;
 use super::file::{Seen, Target};
-use super::{mknod, names, write};
+use super::{mknod, names, proc, write};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
 use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
@@ -28,7 +28,7 @@ pub const FRAGILE: u32 = S_ISUID | S_ISGID;
 /// The flags of open(2) with which a file can be written to.
 pub const WRITES: u32 = O_WRONLY | O_RDWR | O_TRUNC;
 
-/// open(2) with O_CREAT or O_TMPFILE, and by those who may not keep set-id bits with [`WRITES`].
+/// open(2) with O_CREAT or O_TMPFILE, and by those who may not keep set-id bits or who look at tasks.
 pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
     opened(guest, AT_FDCWD, call, 0).await
 }
@@ -137,7 +137,7 @@ async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Ans
     let target = path_of(&*guest, dir, call.word(first), flags);
     foresee_write(&*guest, &target, flags);
     if flags & MAKES == 0 {
-        return Answer::Native;
+        return proc::open(&guest, &call, first, &target).await.unwrap_or(Answer::Native);
     }
     // With others than these O_CREAT does not open what exists (EEXIST, EINVAL), or means nothing.
     if flags & (O_CREAT | O_EXCL | O_DIRECTORY | O_PATH) == O_CREAT

@@ -18,6 +18,7 @@ pub mod mount;
 mod names;
 pub mod prctl;
 pub mod priority;
+pub mod proc;
 pub mod process;
 pub mod sched;
 pub mod seccomp;

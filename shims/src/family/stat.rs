@@ -14,7 +14,7 @@ use linux_raw_sys::general::{
 };
 
 use super::file::{Seen, Target};
-use super::mknod;
+use super::{mknod, proc};
 use crate::abi::{
     Call, Errno, FromStatx, OLDSTAT_I386, STAT_I386, STAT_MAX, STAT_X86_64, STAT64_I386, STATX, StatFields,
     StatLayout, stat_from_statx,
@@ -229,12 +229,19 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
             _ => return Patched::Replaced,
         },
     };
+    let (mut uid, mut gid) = (attr.uid, attr.gid);
+    if guest.shows_tasks(native.dev)
+        && let Ok(target) = which(guest, call)
+        && let Some(file) = guest.task_file(&target.place())
+    {
+        (uid, gid) = proc::owner(&file, attr.mode);
+    }
     let wanted = StatFields {
         dev: file.dev,
         ino: file.ino,
         mode: attr.mode,
-        uid: attr.uid.raw(),
-        gid: attr.gid.raw(),
+        uid: uid.raw(),
+        gid: gid.raw(),
         rdev: attr.rdev,
         ctime: native.ctime,
     };

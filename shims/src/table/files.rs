@@ -80,11 +80,11 @@ const OPENAT: &[Case] = &open_with_flags_in(2);
 const fn open_with_flags_in(flags: u8) -> [Case; 3] {
     let fragile = When::BothBits { args: [flags, flags + 1], masks: [create::MAKES, create::FRAGILE] };
     let makes = When::AnyBit { arg: flags, mask: create::MAKES };
-    let writes = When::AnyBit { arg: flags, mask: create::WRITES };
     [
         Case { when: fragile, needs: Needs::ALWAYS },
         Case { when: makes, needs: OPENING },
-        Case { when: writes, needs: Needs::USER },
+        // To write to a file with set-id bits; to read of tasks.
+        Case::under(Needs::USER),
     ]
 }
 
@@ -124,7 +124,7 @@ const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs
 /// Users may not take away whatever the kernel lets them.
 const RENAME: &[Case] = &[Case::under(Needs::USER.union(Needs::UNLINKS).union(Needs::DEVICES))];
 const LINK: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
-const LIST: &[Case] = &[Case::under(Needs::DEVICES)];
+const LIST: &[Case] = &[Case::under(Needs::DEVICES.union(Needs::USERS))];
 
 /// Calls that change or list what is found under a name.
 #[rustfmt::skip]

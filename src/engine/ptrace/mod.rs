@@ -17,6 +17,7 @@ mod start;
 mod stop;
 mod strict;
 mod tracee;
+mod views;
 mod watch;
 mod writes;
 

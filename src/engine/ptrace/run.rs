@@ -18,6 +18,7 @@ use super::peers::Departed;
 use super::pin::{Pin, Pins};
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
+use super::views;
 use super::watch::Watch;
 use super::writes::Writes;
 use crate::bpf::Scope;
@@ -126,6 +127,8 @@ pub(super) struct Run {
     /// /proc of the tracer's pid namespace, which is also its working directory: `PID/fd/N` is a relative path for
     /// it even where the guest's root has no /proc.
     pub proc: OwnedFd,
+    /// Its device.
+    pub proc_device: u64,
     /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
     /// which needs others to work with.
     pub spare_handles: Cell<u64>,
@@ -205,6 +208,7 @@ impl Run {
             store,
             world,
             pins: RefCell::new(Pins::new()),
+            proc_device: views::device_of(&proc),
             proc,
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.
             spare_handles: Cell::new(fd::raise_limit() / 2),

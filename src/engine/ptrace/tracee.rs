@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use remainroot_shims::abi::{Abi, Call, Errno, STATX_SIZE};
 use remainroot_shims::cred::Cred;
-use remainroot_shims::guest::{Guest, Host, Node, Peer, Place, Whom};
+use remainroot_shims::guest::{Guest, Host, Loan, Node, Peer, Place, TaskFile, Whom};
 use remainroot_shims::owner::{FileId, Store, World};
 use remainroot_shims::table::Needs;
 
 use super::run::Run;
-use super::{files, peers, pids, quick};
+use super::{files, peers, pids, quick, views};
 use crate::sys::{fd, mem, process};
 
 /// A host call on its way.
@@ -37,6 +37,8 @@ pub(super) struct Tracee {
     foreign_root: Rc<Cell<bool>>,
     /// Whether it has asked for a filter of its own, before which it must have all of ours.
     expects_filter: Cell<bool>,
+    /// Whether it has listed /proc, and so may look at tasks of others.
+    looks_at_tasks: Cell<bool>,
     /// Whether pages of its memory may have to be fetched from a file system that lets us wait: its program is on one.
     slow_memory: Cell<bool>,
     /// What prctl(PR_GET_DUMPABLE) says. Shared by tasks that share their memory.
@@ -63,6 +65,7 @@ impl Tracee {
             mail: Cell::new(Mail::Empty),
             foreign_root: Rc::default(),
             expects_filter: Cell::new(false),
+            looks_at_tasks: Cell::new(false),
             slow_memory: Cell::default(),
             dumpable: RefCell::new(Rc::new(Cell::new(1))),
             handle: OnceCell::new(),
@@ -113,6 +116,7 @@ impl Tracee {
             mail: Cell::new(Mail::Empty),
             foreign_root,
             expects_filter: Cell::new(false),
+            looks_at_tasks: Cell::new(false),
             slow_memory: self.slow_memory.clone(),
             dumpable: RefCell::new(dumpable),
             handle: OnceCell::new(),
@@ -158,7 +162,8 @@ impl Tracee {
 
     /// The circumstances that it lives under by itself.
     pub fn needs(&self) -> Needs {
-        if self.expects_filter.get() { Needs::all() } else { Needs::of_task(&self.cred.borrow()) }
+        let looks = if self.looks_at_tasks.get() { Needs::USER } else { Needs::empty() };
+        if self.expects_filter.get() { Needs::all() } else { Needs::of_task(&self.cred.borrow()) | looks }
     }
 
     /// Notes whether its program's pages may have to be waited for.
@@ -283,6 +288,29 @@ impl Guest for Tracee {
 
     fn peers(&self, whom: Whom) -> Vec<Peer> {
         peers::peers(&self.run, self, whom)
+    }
+
+    fn shows_tasks(&self, dev: u64) -> bool {
+        dev == self.run.proc_device && self.run.arisen.get().contains(Needs::USERS)
+    }
+
+    fn task_file(&self, place: &Place<'_>) -> Option<TaskFile> {
+        views::task_file(&self.run, self, place)
+    }
+
+    fn read_task_file(&self, file: &TaskFile) -> Option<Vec<u8>> {
+        views::read(&self.run, file)
+    }
+
+    fn lend(&self, text: &[u8]) -> Result<Box<dyn Loan>, Errno> {
+        views::lend(self, text)
+    }
+
+    fn lists(&self, fd: i32) {
+        let may_differ = self.run.arisen.get().contains(Needs::USERS);
+        if may_differ && !self.looks_at_tasks.get() && views::is_list(&self.run, self, fd) {
+            self.looks_at_tasks.set(true);
+        }
     }
 
     fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>> {
