@@ -269,6 +269,10 @@ impl Store for Fake {
     fn awaits_unlink(&self) -> bool {
         self.recorded.get().contains(Needs::UNLINKS)
     }
+
+    fn has_overlays(&self) -> bool {
+        self.recorded.get().contains(Needs::OVERLAYS)
+    }
 }
 
 impl Attributes for Program {

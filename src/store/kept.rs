@@ -122,13 +122,7 @@ impl Kept {
             return None;
         }
         let system = self.systems.of(file, inode.id.dev);
-        let rows = match index.get(system.key, inode.id.ino) {
-            Ok(rows) => rows,
-            Err(fault) => {
-                self.tell(&fault);
-                return None;
-            }
-        };
+        let rows = index.get(system.key, inode.id.ino).map_err(|fault| self.tell(&fault)).ok()?;
         let mut generation = inode.generation;
         let mut found = None;
         for row in rows {
@@ -282,6 +276,8 @@ impl Kept {
 
     /// Makes `record` what is known of a file, here and wherever it is kept.
     fn write(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
+        // Whether it is an overlay is asked even where there is no index.
+        self.systems.of(file, inode.id.dev);
         // Without a generation, an inode that dies in the tick of its birth is not told from its successor.
         let young = inode.generation.is_none() && inode.btime.is_none_or(|at| self.cache.vouching(at) == 0);
         let dying = inode.nlink == 0
@@ -477,6 +473,10 @@ impl Store for Kept {
     fn awaits_unlink(&self) -> bool {
         let counts = self.cache.counts.get();
         counts.devices > 0 || counts.young > 0 || !self.known().empty
+    }
+
+    fn has_overlays(&self) -> bool {
+        self.systems.has_overlays()
     }
 
     fn mirrors(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What stands for a file system, in this run and the next.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -26,6 +26,8 @@ pub struct Systems {
     known: RefCell<AHashMap<u64, System>>,
     /// A number that this start of the machine has alone.
     boot: u64,
+    /// Whether one of them is an overlay.
+    overlays: Cell<bool>,
     /// sysfs's directory of backing devices, of which FUSE and network file systems have one for each mount.
     mounts: Option<OwnedFd>,
 }
@@ -38,7 +40,7 @@ impl Systems {
         // Without an id, the process stands for it: what it records then does not outlast it.
         let boot = u64::from_str_radix(&digits, 16).unwrap_or_else(|_| std::process::id().into());
         let mounts = fd::open_path(libc::AT_FDCWD, c"/sys/class/bdi", libc::O_DIRECTORY).ok();
-        Systems { known: RefCell::default(), boot, mounts }
+        Systems { known: RefCell::default(), boot, overlays: Cell::default(), mounts }
     }
 
     /// The file system of a file on device `dev`. Where nothing else stands for it (FUSE), its device number does until
@@ -59,6 +61,7 @@ impl Systems {
             // It may say more the next time.
             return system;
         }
+        self.overlays.set(self.overlays.get() || system.overlay);
         self.known.borrow_mut().insert(dev, system);
         system
     }
@@ -69,6 +72,11 @@ impl Systems {
         let name = CString::new(format!("{}:{}", libc::major(dev), libc::minor(dev))).unwrap_or_default();
         let flags = libc::AT_SYMLINK_NOFOLLOW;
         fd::statx(mounts.as_raw_fd(), &name, flags, libc::STATX_INO).map_or(0, |found| found.stx_ino)
+    }
+
+    /// Whether any that was asked is an overlay.
+    pub fn has_overlays(&self) -> bool {
+        self.overlays.get()
     }
 
     /// What was found for a device before.

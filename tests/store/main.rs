@@ -3,6 +3,7 @@
 
 mod carried;
 mod full;
+mod overlay;
 #[path = "../support/mod.rs"]
 mod support;
 mod trouble;

@@ -66,6 +66,20 @@ pub fn may_rename(guest: &dyn Guest, from: &Target, to: &Target, flags: u32) -> 
 
 /// `may_linkat`: with fs.protected_hardlinks, a link to a file of somebody else's is for those who may read and write
 /// it, and no link to what may be more than its contents. EPERM, EROFS. (Of two mounts of one file system only such
+/// The file that linkat(2) gives a further name: where its first two arguments and these flags lead.
+pub fn link_source(guest: &dyn Guest, from: (i32, u64), flags: u32) -> Option<Target> {
+    let trailing = if flags & AT_SYMLINK_FOLLOW == 0 { Trailing::Keep } else { Trailing::Follow };
+    let dir = Dir::from_raw(from.0);
+    match guest.read_path(from.1) {
+        Ok(path) if !path.is_empty() => Some(Target::Path { dir, path, trailing }),
+        Ok(_) if flags & AT_EMPTY_PATH != 0 => Some(match dir {
+            Dir::Cwd => Target::Cwd,
+            Dir::Fd(fd) => Target::Fd(fd),
+        }),
+        _ => None,
+    }
+}
+
 /// with other flags are known for two, so that EXDEV comes first.)
 pub fn may_link(guest: &dyn Guest, from: (i32, u64), to: &Target, flags: u32) -> Result<(), Errno> {
     let cred = guest.cred();
@@ -76,16 +90,7 @@ pub fn may_link(guest: &dyn Guest, from: (i32, u64), to: &Target, flags: u32) ->
     {
         return Ok(());
     }
-    let trailing = if flags & AT_SYMLINK_FOLLOW == 0 { Trailing::Keep } else { Trailing::Follow };
-    let dir = Dir::from_raw(from.0);
-    let source = match guest.read_path(from.1) {
-        Ok(path) if !path.is_empty() => Target::Path { dir, path, trailing },
-        Ok(_) if flags & AT_EMPTY_PATH != 0 => match dir {
-            Dir::Cwd => Target::Cwd,
-            Dir::Fd(fd) => Target::Fd(fd),
-        },
-        _ => return Ok(()),
-    };
+    let Some(source) = link_source(guest, from, flags) else { return Ok(()) };
     let (Ok(file), Ok(new_dir)) = (Seen::find(guest, &source), Seen::find(guest, &to.parent())) else {
         return Ok(());
     };

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use linux_raw_sys::general::{AT_FDCWD, AT_REMOVEDIR};
+use linux_raw_sys::general::{AT_FDCWD, AT_REMOVEDIR, S_IFMT};
 
 use super::file::{Seen, Target};
 use super::mknod;
@@ -89,7 +89,38 @@ async fn renamed(guest: Rc<dyn Guest>, [from, to]: [Name; 2], flags: u32) -> Ans
 async fn linked(guest: Rc<dyn Guest>, [from, to]: [Name; 2], flags: u32) -> Answer {
     let targets = [read(&*guest, from), read(&*guest, to)];
     let verdict = targets[1].as_ref().map_or(Ok(()), |to| names::may_link(&*guest, from, to, flags));
-    changing(guest, &targets, None, verdict).await
+    let source = if verdict.is_ok() { renumbered(&*guest, from, flags) } else { None };
+    let (Some(source), Some(to)) = (source, targets[1].clone()) else {
+        return changing(guest, &targets, None, verdict).await;
+    };
+    let _ = host(&guest, Host::Native).await;
+    record_again(&*guest, &source, &to)
+}
+
+/// A file with a record on an overlay, whose next name may have another inode number.
+fn renumbered(guest: &dyn Guest, from: Name, flags: u32) -> Option<Seen> {
+    if !guest.store().has_overlays() {
+        return None;
+    }
+    let source = Seen::find(guest, &names::link_source(guest, from, flags)?).ok()?;
+    let is_recorded = source.record.as_ref().is_some_and(|record| record.device.is_none());
+    (is_recorded && source.node.file_system().is_ok_and(|on| on.overlay)).then_some(source)
+}
+
+/// What is known of a file under one name is recorded for its new name `to` as well, if that has a number of its own: the
+/// file may carry its owner, but not all that there is. If that cannot be, the file is there, and is root's, and the
+/// call must not seem to have succeeded.
+fn record_again(guest: &dyn Guest, source: &Seen, to: &Target) -> Answer {
+    let Ok(linked) = Seen::find(guest, to) else { return Answer::Native };
+    let kind = |seen: &Seen| seen.attr().mode & S_IFMT;
+    let is_told = linked.inode.id == source.inode.id || linked.record == source.record;
+    let Some(record) = source.record.clone().filter(|_| !is_told && kind(&linked) == kind(source)) else {
+        return Answer::Native;
+    };
+    match guest.store().put(&*linked.node, &linked.inode, record) {
+        Ok(()) => Answer::Native,
+        Err(errno) => Answer::Err(errno),
+    }
 }
 
 /// Runs a call that changes what is found under `targets`, unless it is refused; what is under the one numbered `going`

@@ -216,6 +216,12 @@ pub trait Store {
     /// Whether there is anything that [`Store::unlinked`] would forget: any record.
     fn awaits_unlink(&self) -> bool;
 
+    /// Whether a record may be of a file on an overlay, where a further name of a file can have an inode number of its
+    /// own (`ovl_getattr`).
+    fn has_overlays(&self) -> bool {
+        false
+    }
+
     /// Whether files may carry their owners in attributes of their own ([`super::mirror`]), which guests must not see.
     fn mirrors(&self) -> bool {
         false

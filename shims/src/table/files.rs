@@ -123,7 +123,7 @@ const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs
 
 /// Users may not take away whatever the kernel lets them.
 const RENAME: &[Case] = &[Case::under(Needs::USER.union(Needs::UNLINKS).union(Needs::DEVICES))];
-const LINK: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES))];
+const LINK: &[Case] = &[Case::under(Needs::USER.union(Needs::DEVICES).union(Needs::OVERLAYS))];
 const LIST: &[Case] = &[Case::under(Needs::DEVICES.union(Needs::USERS))];
 
 /// Calls that change or list what is found under a name.

@@ -26,6 +26,8 @@ bitflags::bitflags! {
         const UNLINKS = 1 << 5;
         /// Some task of the run has, or had, other ids than root's.
         const USERS = 1 << 6;
+        /// Names of one file may differ in their inode numbers ([`Store::has_overlays`]).
+        const OVERLAYS = 1 << 7;
     }
 }
 
@@ -47,6 +49,7 @@ impl Needs {
             (Needs::DEVICES, store.has_devices()),
             (Needs::XATTRS, store.has_xattrs() || store.mirrors()),
             (Needs::UNLINKS, store.awaits_unlink()),
+            (Needs::OVERLAYS, store.has_overlays()),
         ];
         conditions.into_iter().filter(|(_, holds)| *holds).map(|(need, _)| need).collect()
     }
