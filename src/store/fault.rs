@@ -89,9 +89,18 @@ impl Fault {
         matches!(self.kind, Kind::Damaged(_))
     }
 
-    /// Whether it is about an index that is there, with records in it perhaps.
-    pub const fn is_of_contents(&self) -> bool {
-        matches!(self.kind, Kind::Foreign | Kind::Newer(_) | Kind::Damaged(_) | Kind::Busy)
+    /// Whether the place is one where no index can be, today or tomorrow: not one that is full, or locked, or damaged.
+    pub const fn is_of_place(&self) -> bool {
+        matches!(self.kind, Kind::Denied(_) | Kind::ReadOnly | Kind::Unsuited(_))
+    }
+
+    /// With the reason that the database leaves out: where its log and locks cannot be made for want of room, it
+    /// speaks of an input/output error.
+    pub(super) fn on_full(self, is_full: impl FnOnce() -> bool) -> Fault {
+        match self.kind {
+            Kind::Other(_) if is_full() => Fault { kind: Kind::Full, ..self },
+            _ => self,
+        }
     }
 
     /// Path and reason, without advice.
@@ -140,7 +149,11 @@ impl fmt::Display for Fault {
                  move it away and start anew: files and directories carry their owners themselves; for the rest, \
                  see remainroot owners repair"
             ),
-            Kind::Full => write!(f, "{path}: cannot record an owner: no room is left on its file system"),
+            Kind::Full => write!(
+                f,
+                "{path}: cannot record an owner: no room is left on its file system\n\
+                 make room, or name a directory elsewhere with --store"
+            ),
             Kind::ReadOnly => write!(
                 f,
                 "{path}: this index can only be read\nname a directory that can be written to with --store"

@@ -63,9 +63,9 @@ impl Default for Kept {
 /// Opens what was chosen; `mirror` says how files shall carry their owners.
 ///
 /// # Errors
-/// What is wrong with a directory that was named, or, by default, with an index that is there: damaged, foreign, newer or
-/// locked. Where there can just be none (no home, no permission, read-only, full, a network file system), there is none
-/// by default, and a notice.
+/// What is wrong with a directory that was named, or, by default, with an index that is there, or could be: a full disk.
+/// Where there is none and none can be made (no home, no permission, read-only, a network file system), there is none by
+/// default, and a notice.
 pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
     let auto = *choice == Choice::Auto;
     let dir = match choice {
@@ -94,12 +94,18 @@ pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
         Err(why) => return without(&why),
     };
     let opened = Index::open(&dir, Mode::Write).and_then(|index| index.keep().map(|()| index));
-    match opened {
+    match opened.map_err(|fault| fault.on_full(|| is_full(&dir))) {
         Ok(index) => Ok(Opened::new(Some(index), mirror, None)),
-        // Where there may be records, a run that does not see them would take every file for root's.
-        Err(fault) if !auto || fault.is_of_contents() => Err(fault),
-        Err(fault) => without(&fault.briefly()),
+        // A run that did not see the records that there are would take every file for root's.
+        Err(fault) if auto && fault.is_of_place() && !Index::is_in(&dir) => without(&fault.briefly()),
+        Err(fault) => Err(fault),
     }
+}
+
+/// Whether no room is left for the index: less than the page or two that its smallest file takes.
+fn is_full(dir: &Path) -> bool {
+    let found = File::open(dir).map(|dir| fd::file_system(dir.as_fd()));
+    matches!(found, Ok(Ok(found)) if found.available < 8)
 }
 
 /// Whether root is about to leave something in the home of a user that is not root (`sudo` with HOME kept), who could

@@ -63,6 +63,53 @@ fn a_full_disk_is_enospc_and_loses_nothing() {
 }
 
 #[test]
+fn a_disk_that_is_full_from_the_start_is_said_to_be_so() {
+    const NAME: &str = "a_disk_that_is_full_from_the_start_is_said_to_be_so";
+    if !is_root() {
+        return support::skipped(NAME, "a file system of a certain size takes real root");
+    }
+    let home = Home::new();
+    let small = Small::new(&home.lab.path().join("small"), "320k");
+    let run = |script: &str| {
+        let mut command = home.lab.command();
+        command.current_dir(&home.dir).env("XDG_STATE_HOME", &small.0);
+        command.args(["--", "sh", "-c", script]).output().expect("it starts")
+    };
+    let fill = || {
+        // A last page may be left by a write that is cut short.
+        for size in ["4096", "1"] {
+            let file = small.0.join(format!("filler-{size}"));
+            let _ = Command::new("dd")
+                .arg("if=/dev/zero")
+                .arg(format!("of={}", file.display()))
+                .arg(format!("bs={size}"))
+                .output();
+        }
+    };
+    let empty = || {
+        for size in ["4096", "1"] {
+            let _ = fs::remove_file(small.0.join(format!("filler-{size}")));
+        }
+    };
+    let refused = |what: &str| {
+        let output = run("ln -s x late && chown -h 5:5 late");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{what}: {err}");
+        assert!(err.contains("no room is left") && err.contains("--store"), "{what}: {err}");
+    };
+    fill();
+    refused("no index");
+    empty();
+    let made = run("ln -s x link && chown -h 9:9 link");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fill();
+    refused("an index");
+    empty();
+    let output = run("stat -c '%u %g' link");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "9 9\n");
+}
+
+#[test]
 fn a_full_disk_beneath_the_tree_is_enospc() {
     const NAME: &str = "a_full_disk_beneath_the_tree_is_enospc";
     if !is_root() {
