@@ -1,7 +1,7 @@
 //! `remainroot owners` beside the programs whose formats it reads and writes: GNU tar, bsdtar, skopeo, umoci, podman,
 //! mksquashfs, fakeroot, pseudo.
 //!
-//! Needed (Debian): acl, attr, cpio, fakeroot, libarchive-tools, libcap2-bin, podman, pseudo, rsync, skopeo,
+//! Needed (Debian): acl, attr, cpio, fakeroot, libarchive-tools, libcap2-bin, podman, pseudo, python3, rsync, skopeo,
 //! squashfs-tools, tar, umoci; and root, who makes a tree of many owners for comparison.
 
 mod exports;

@@ -120,7 +120,12 @@ fn written(
         }
         Format::Mtree => {
             lines(&mut out, mtree::HEAD)?;
-            tree.each(progress, own, |entry| lines(&mut out, &mtree::line(&entry, times, progress)?))?;
+            let mut unsaid = 0;
+            tree.each(progress, own, |entry| {
+                unsaid += u64::from(!entry.xattrs.is_empty());
+                lines(&mut out, &mtree::line(&entry, times, progress)?)
+            })?;
+            tell_unsaid(unsaid, progress);
         }
         Format::SquashfsPseudo => {
             let mut writer = squashfs::Writer::default();
@@ -128,12 +133,26 @@ fn written(
             writer.finish(progress);
         }
         Format::Fakeroot => {
-            tree.each(progress, own, |entry| lines(&mut out, fakeroot::line(&entry).as_bytes()))?;
+            let mut unsaid = 0;
+            tree.each(progress, own, |entry| {
+                unsaid += u64::from(!entry.xattrs.is_empty());
+                lines(&mut out, fakeroot::line(&entry).as_bytes())
+            })?;
+            tell_unsaid(unsaid, progress);
         }
         // An image is more than a stream.
         Format::Oci(_) => {}
     }
     out.flush().map_err(|error| Trouble::new(format!("cannot write the export: {}", why_io(&error))))
+}
+
+/// Says how many files have attributes, where the format knows none.
+fn tell_unsaid(files: u64, progress: &Progress) {
+    if files > 0 {
+        progress.say(&format!(
+            "attributes (ACLs, capabilities, …) of {files} files are left out: the format has no place for them; tar and oci do"
+        ));
+    }
 }
 
 /// What tells an output from the files of the tree that it may lie in.
