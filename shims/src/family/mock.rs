@@ -1,5 +1,7 @@
 //! A guest for unit tests: files in a map by path, memory in a vector, host calls answered by a closure.
 
+mod store;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -8,8 +10,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use linux_raw_sys::general::{S_IFMT, S_ISGID, S_ISUID};
+use linux_raw_sys::general::{S_ISGID, S_ISUID};
 
+use self::store::Map;
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
 use crate::guest::{Answer, Dir, Guest, Host, Node, Place};
@@ -45,67 +48,6 @@ pub struct Mock {
     sysctls: RefCell<BTreeMap<CString, u32>>,
     submitted: RefCell<Vec<Host>>,
     replies: RefCell<Vec<Result<u64, Errno>>>,
-}
-
-/// A store for a file system that never gives a number again.
-#[derive(Default)]
-struct Map {
-    records: RefCell<BTreeMap<FileId, (Inode, Record)>>,
-    full: Cell<bool>,
-}
-
-impl Map {
-    fn full(&self) -> Result<(), Errno> {
-        if self.full.get() { Err(Errno::ENOSPC) } else { Ok(()) }
-    }
-
-    fn any(&self, test: impl Fn(&Inode, &Record) -> bool) -> bool {
-        self.records.borrow().values().any(|(inode, record)| test(inode, record))
-    }
-}
-
-impl Store for Map {
-    fn get(&self, _: &dyn Attributes, inode: &Inode) -> Option<Record> {
-        self.records
-            .borrow()
-            .get(&inode.id)
-            .filter(|(was, _)| was.btime == inode.btime)
-            .map(|(_, record)| record.clone())
-    }
-    fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {
-        Err(self.records.borrow().contains_key(&id))
-    }
-    fn put(&self, _: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
-        self.full()?;
-        self.records.borrow_mut().insert(inode.id, (*inode, record));
-        Ok(())
-    }
-    fn forget(&self, _: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
-        self.full()?;
-        self.records.borrow_mut().remove(&inode.id);
-        Ok(())
-    }
-    fn unlinked(&self, file: &dyn Attributes, inode: &Inode) {
-        let _ = self.forget(file, inode);
-    }
-    fn directories_pass_on(&self) -> bool {
-        self.any(|inode, record| {
-            inode.mode & S_IFMT == linux_raw_sys::general::S_IFDIR
-                && (inode.mode & S_ISGID != 0 || record.xattrs.contains_key(&b"system.posix_acl_default"[..]))
-        })
-    }
-    fn has_devices(&self) -> bool {
-        self.any(|_, record| record.device.is_some())
-    }
-    fn may_be_device(&self, id: FileId) -> bool {
-        self.any(|inode, record| inode.id == id && record.device.is_some())
-    }
-    fn has_xattrs(&self) -> bool {
-        self.any(|_, record| !record.xattrs.is_empty())
-    }
-    fn awaits_unlink(&self) -> bool {
-        self.has_devices()
-    }
 }
 
 impl Mock {
