@@ -145,6 +145,10 @@ fn text(path: &str) -> Result<String, Trouble> {
 }
 
 fn unknown(kind: &str, name: &str) -> Trouble {
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Trouble::new(format!("--user: {name} is no number that a {kind} can have"))
+            .mended_by("numbers go from 0 to 4294967294".to_owned());
+    }
     let file = if kind == "user" { "passwd" } else { "group" };
     Trouble::new(format!("--user: no {kind} {name} in the guest's /etc/{file}"))
         .mended_by(format!("numbers need no entry: give the {kind}'s number"))

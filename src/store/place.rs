@@ -85,6 +85,12 @@ pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
         Ok(Opened::new(None, mirror, Some(notice)))
     };
     let dir = match dir {
+        Some(dir) if dir.as_os_str().is_empty() => {
+            return Err(Fault::new(
+                Path::new("--store \"\""),
+                Kind::Denied("it names no directory".to_owned()),
+            ));
+        }
         Some(dir) if auto => strangers_home(&dir, |name| env::var_os(name)).map_or(Ok(dir), Err),
         Some(dir) => Ok(dir),
         None => Err("there is no home directory".to_owned()),
