@@ -59,3 +59,8 @@ fn sockets_know_whose_the_other_end_is() {
 fn proc_tells_whose_tasks_are() {
     agrees("views");
 }
+
+#[test]
+fn messages_tell_who_sent_them() {
+    agrees("messages");
+}

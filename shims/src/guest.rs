@@ -253,6 +253,14 @@ pub trait Guest {
         None
     }
 
+    /// Tells the engine that somebody wants to know who sends messages.
+    fn wants_senders(&self) {}
+
+    /// Whether somebody does, and not all senders are root.
+    fn tells_senders(&self) -> bool {
+        false
+    }
+
     /// Whether files on this device may be about tasks that are not root's.
     fn shows_tasks(&self, _dev: u64) -> bool {
         false

@@ -377,11 +377,106 @@ static int views(void)
 	return 0;
 }
 
+static int channel[2];
+
+/* Sends a byte, naming somebody if that is wanted. */
+static int send_as(const struct ucred *named)
+{
+	char byte = 'x';
+	union { char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof *named)]; struct cmsghdr align; } control = { 0 };
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (named) {
+		/* Behind a descriptor. */
+		message.msg_control = &control;
+		message.msg_controllen = sizeof control.bytes;
+		struct cmsghdr *one = CMSG_FIRSTHDR(&message);
+		one->cmsg_level = SOL_SOCKET;
+		one->cmsg_type = SCM_RIGHTS;
+		one->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(one), &channel[0], sizeof(int));
+		one = CMSG_NXTHDR(&message, one);
+		one->cmsg_level = SOL_SOCKET;
+		one->cmsg_type = SCM_CREDENTIALS;
+		one->cmsg_len = CMSG_LEN(sizeof *named);
+		memcpy(CMSG_DATA(one), named, sizeof *named);
+		int sent = sendmsg(channel[1], &message, 0), error = errno;
+		CHECK(!memcmp(CMSG_DATA(one), named, sizeof *named));
+		errno = error;
+		return sent;
+	}
+	return sendmsg(channel[1], &message, 0);
+}
+
+static void is_sender(pid_t pid, unsigned uid, unsigned gid)
+{
+	char byte;
+	union { char bytes[256]; struct cmsghdr align; } control;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control.bytes };
+	struct ucred sender = { 0, -1, -1 };
+	CHECK(recvmsg(channel[0], &message, 0) == 1);
+	for (struct cmsghdr *one = CMSG_FIRSTHDR(&message); one; one = CMSG_NXTHDR(&message, one))
+		if (one->cmsg_level == SOL_SOCKET && one->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&sender, CMSG_DATA(one), sizeof sender);
+	CHECK(sender.pid == pid);
+	CHECK(sender.uid == uid);
+	CHECK(sender.gid == gid);
+}
+
+static void messages_of_33(void)
+{
+	struct ucred me = { getpid(), 33, 33 }, root = { getpid(), 0, 33 }, group = { getpid(), 33, 0 };
+	struct ucred other = { getppid(), 33, 33 };
+	CHECK(send_as(NULL) == 1);
+	CHECK(send_as(&me) == 1);
+	CHECK(FAILS(send_as(&root), EPERM));
+	CHECK(FAILS(send_as(&group), EPERM));
+	CHECK(FAILS(send_as(&other), EPERM));
+	CHECK(write(channel[1], "", 1) == 1);
+}
+
+static int messages(void)
+{
+	int on = 1;
+	struct ucred me = { getpid(), 0, 0 }, user = { getpid(), 33, 33 };
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel) == 0);
+	CHECK(setsockopt(channel[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0);
+	CHECK(send_as(NULL) == 1);
+	is_sender(getpid(), 0, 0);
+	CHECK(send_as(&me) == 1);
+	is_sender(getpid(), 0, 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		become(33);
+		messages_of_33();
+		for (;;)
+			pause();
+	}
+	is_sender(pid, 33, 33);
+	is_sender(pid, 33, 33);
+	is_sender(pid, 33, 33);
+	put_down(pid);
+	/* Of one that is gone. */
+	pid = fork();
+	if (pid == 0) {
+		become(34);
+		CHECK(send_as(NULL) == 1);
+		_exit(0);
+	}
+	ended_well(pid);
+	is_sender(pid, 34, 34);
+	CHECK(send_as(NULL) == 1);
+	is_sender(getpid(), 0, 0);
+	CHECK(send_as(&user) == 1);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
-		{ "sockets", sockets }, { "views", views },
+		{ "sockets", sockets }, { "views", views }, { "messages", messages },
 	};
 	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

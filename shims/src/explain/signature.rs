@@ -287,6 +287,9 @@ pub fn of(name: &str) -> Option<Signature> {
         "process_vm_readv" | "process_vm_writev" => (&[Int, Hex, Int, Hex, Int, Hex], "ptrace_may_access"),
         "kcmp" => (&[Int, Int, Int, Hex, Hex], "ptrace_may_access"),
         "pidfd_getfd" => (&[Fd, Int, Hex], "ptrace_may_access"),
+        "setsockopt" => (&[Fd, Int, Int, Hex, Int], "sk_setsockopt"),
+        "sendmsg" => (&[Fd, Hex, Hex], "scm_check_creds"),
+        "recvmsg" => (&[Fd, Hex, Hex], "scm_recv_unix"),
         "getsockopt" => (&[Fd, Int, Int, Hex, Hex], "sk_getsockopt"),
         // Without a shim, and told of all the same.
         "ptrace" | "quotactl" | "quotactl_fd" | "keyctl" | "bpf" => (&[Int, Hex, Hex, Hex], ""),

@@ -11,6 +11,7 @@ pub mod exec;
 pub mod file;
 pub mod gid;
 pub mod groups;
+pub mod message;
 pub mod mknod;
 #[cfg(test)]
 mod mock;

@@ -2,12 +2,19 @@
 
 use std::rc::Rc;
 
-use super::{bind, read_u32};
+use super::{bind, message, read_u32};
 use crate::abi::{Call, Errno};
 use crate::guest::{Answer, Guest, Host, host};
 
 /// The operation of socketcall(2) that is getsockopt(2).
 pub const SOCKETCALL_GETSOCKOPT: u32 = 15;
+
+/// That which is setsockopt(2).
+pub const SOCKETCALL_SETSOCKOPT: u32 = 14;
+/// That which is sendmsg(2).
+pub const SOCKETCALL_SENDMSG: u32 = 16;
+/// That which is recvmsg(2).
+pub const SOCKETCALL_RECVMSG: u32 = 17;
 
 /// `SOL_SOCKET`.
 const SOL_SOCKET: i32 = 1;
@@ -44,15 +51,26 @@ pub async fn getsockopt(guest: Rc<dyn Guest>, call: Call) -> Answer {
 
 /// socketcall(2) of i386, whose arguments are in memory.
 pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    if call.uint(0) != SOCKETCALL_GETSOCKOPT {
-        return bind::socketcall(guest, call).await;
-    }
     let mut args = [0; 20];
-    if guest.read(call.word(1), &mut args).is_err() {
+    let taken = match call.uint(0) {
+        SOCKETCALL_GETSOCKOPT | SOCKETCALL_SETSOCKOPT => 20,
+        SOCKETCALL_SENDMSG | SOCKETCALL_RECVMSG => 12,
+        _ => return bind::socketcall(guest, call).await,
+    };
+    if guest.read(call.word(1), &mut args[..taken]).is_err() {
         return Answer::Native;
     }
     let word =
         |n: usize| args[4 * n..4 * n + 4].iter().rev().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+    match call.uint(0) {
+        SOCKETCALL_SETSOCKOPT if word(2) == message::SO_PASSCRED => {
+            return message::setsockopt(&*guest, &call);
+        }
+        SOCKETCALL_SETSOCKOPT => return Answer::Native,
+        SOCKETCALL_SENDMSG => return message::send(guest, call, word(1).into()).await,
+        SOCKETCALL_RECVMSG => return message::receive(guest, call, word(1).into()).await,
+        _ => {}
+    }
     let question = Question {
         fd: word(0) as i32,
         level: word(1) as i32,

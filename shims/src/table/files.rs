@@ -66,6 +66,12 @@ const BIND: &[Case] = &[
     Case { when: When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] }, needs: MAKING },
     // Which option is in memory.
     Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_GETSOCKOPT] }, needs: Needs::USERS },
+    Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SETSOCKOPT] }, needs: Needs::ALWAYS },
+    Case {
+        when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SENDMSG] },
+        needs: Needs::USER.union(Needs::SENDERS),
+    },
+    Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_RECVMSG] }, needs: Needs::SENDERS },
 ];
 const CREAT: &[Case] = &[
     Case { when: When::AnyBit { arg: 1, mask: create::FRAGILE }, needs: Needs::ALWAYS },

@@ -26,6 +26,8 @@ bitflags::bitflags! {
         const UNLINKS = 1 << 5;
         /// Some task of the run has, or had, other ids than root's.
         const USERS = 1 << 6;
+        /// So it is, and somebody wants to be told who sends messages (SO_PASSCRED).
+        const SENDERS = 1 << 7;
         /// Names of one file may differ in their inode numbers ([`Store::has_overlays`]).
         const OVERLAYS = 1 << 7;
     }
@@ -56,7 +58,7 @@ impl Needs {
 
     /// What comes from where the guest lives. Without capabilities even root's own files have to be cared for.
     pub fn of_world(world: &World) -> Needs {
-        if world.dac_override { Needs::ALWAYS } else { Needs::all() - Needs::USERS }
+        if world.dac_override { Needs::ALWAYS } else { Needs::all() - Needs::USERS - Needs::SENDERS }
     }
 }
 

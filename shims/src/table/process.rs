@@ -5,7 +5,7 @@ use syscalls::Errno;
 use super::Shim::{self, Entry as At, Refuse};
 use super::Support::{Full, Partial, Refused};
 use super::{Case, Entry, Needs, Row, When};
-use crate::family::{priority, process, sched, seccomp, signal, socket, view};
+use crate::family::{message, priority, process, sched, seccomp, signal, socket, view};
 
 const DROPPED: &str = "not refused to a task that has dropped the capability for it";
 const NESTED: &str = "as chroot; nested user namespaces see the virtual ids of the outer one";
@@ -31,6 +31,12 @@ const IO_SETTING: &[Case] = &[
     Case { when: When::OneOf { arg: 0, values: &[priority::IOPRIO_WHO_USER] }, needs: Needs::ALWAYS },
     DROPPED_ONLY[0],
 ];
+const NAMED: &str =
+    "a message's sender (SCM_CREDENTIALS) is shown by its real ids as they are now, whatever it named";
+const PASSING: &[Case] =
+    &[Case { when: When::OneOf { arg: 2, values: &[message::SO_PASSCRED] }, needs: Needs::ALWAYS }];
+const SENDING: &[Case] = &[Case::under(Needs::USER.union(Needs::SENDERS))];
+const RECEIVING: &[Case] = &[Case::under(Needs::SENDERS)];
 const PEER: &[Case] = &[
     Case { when: When::OneOf { arg: 2, values: &[socket::SO_PEERGROUPS] }, needs: Needs::ALWAYS },
     Case { when: When::OneOf { arg: 2, values: &[socket::SO_PEERCRED] }, needs: Needs::USERS },
@@ -78,5 +84,8 @@ pub const ROWS: &[Row] = &[
     row!(pidfd_getfd, Full, x86_64: At(priority::take_descriptor), i386: At(priority::take_descriptor), cases: DROPPED_ONLY),
 
     // src/family/socket.rs
+    row!(setsockopt, Full, x86_64: At(message::setsockopt), i386: At(message::setsockopt), cases: PASSING),
+    row!(sendmsg, Partial(NAMED), x86_64: coroutine!(message::sendmsg), i386: coroutine!(message::sendmsg), cases: SENDING),
+    row!(recvmsg, Partial(NAMED), x86_64: coroutine!(message::recvmsg), i386: coroutine!(message::recvmsg), cases: RECEIVING),
     row!(getsockopt, Partial(PEERS), x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
 ];

@@ -114,6 +114,8 @@ pub(super) struct Run {
     pub needs: Cell<Needs>,
     /// Circumstances that have arisen by what tasks are, and that not everybody knows of yet.
     pub arisen: Cell<Needs>,
+    /// Whether somebody wants to know who sends messages.
+    pub wants_senders: Cell<bool>,
     /// Who has ended.
     pub departed: RefCell<Departed>,
     /// Those that the first filter, which all tasks have, cares for.
@@ -153,6 +155,14 @@ impl Run {
         let Some(slot) = tasks.get_mut(tid) else { return false };
         self.pins.borrow_mut().note_stop(tid, &mut slot.pin);
         true
+    }
+
+    /// Whether messages have to be looked at may have changed.
+    pub fn note_senders(&self) {
+        let arisen = self.arisen.get();
+        if self.wants_senders.get() && arisen.contains(Needs::USERS) {
+            self.arisen.set(arisen | Needs::SENDERS);
+        }
     }
 
     /// A handle for borrowing a task's descriptors; `None` where the kernel has none, or too many are out.
@@ -201,6 +211,7 @@ impl Run {
             tasks: RefCell::default(),
             needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store)),
             arisen: Cell::new(first & Needs::USERS),
+            wants_senders: Cell::default(),
             departed: RefCell::default(),
             first,
             filters_at_start: None,

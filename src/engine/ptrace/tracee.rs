@@ -269,6 +269,7 @@ impl Guest for Tracee {
 
     fn set_cred(&self, cred: Rc<Cred>) {
         self.run.arisen.set(self.run.arisen.get() | Needs::of_ids(&cred));
+        self.run.note_senders();
         self.cred.replace(cred);
     }
 
@@ -288,6 +289,15 @@ impl Guest for Tracee {
 
     fn peers(&self, whom: Whom) -> Vec<Peer> {
         peers::peers(&self.run, self, whom)
+    }
+
+    fn wants_senders(&self) {
+        self.run.wants_senders.set(true);
+        self.run.note_senders();
+    }
+
+    fn tells_senders(&self) -> bool {
+        self.run.arisen.get().contains(Needs::SENDERS)
     }
 
     fn shows_tasks(&self, dev: u64) -> bool {
