@@ -101,11 +101,20 @@ fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
     };
     let (store, world) = lasting(args)?;
     let repair = verify::repair(&Tree { path: tree, store: &store, world }, rows, print)?;
-    let Repair { recovered, malformed, unknown, bare } = repair;
+    let Repair { recovered, malformed, unknown, bare, hollow, anew } = repair;
     crate::tell!(
         "{recovered} recovered from attributes, {malformed} attributes make no sense\n\
          root's, if nothing was lost: {unknown} files that cannot carry an attribute, {bare} that carry none"
     );
+    if hollow > 0 {
+        crate::tell!("{hollow} empty files may have stood for devices: make those anew with mknod in a run");
+    }
+    if anew {
+        crate::tell!(
+            "there was no record before: if files had ACLs, capabilities, set-id bits or attributes of root's, these \
+             are lost"
+        );
+    }
     Ok(if malformed > 0 { DIFFERENT } else { 0 })
 }
 

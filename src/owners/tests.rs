@@ -377,10 +377,15 @@ fn a_lost_index_is_made_anew_from_attributes() {
         (repair.unwrap(), lines, known)
     };
     let (result, lines, known) = repair(&[]);
-    assert_eq!(result, Repair { recovered: 2, malformed: 0, unknown: 1, bare: 2 });
+    assert_eq!(result, Repair { recovered: 2, malformed: 0, unknown: 1, bare: 2, hollow: 0, anew: true });
     assert_eq!(lines, "/d/link: a symbolic link, which cannot carry an attribute\n");
     let owners = [("d", 33), ("d/file", 34), ("d/other", 34)].map(|(path, uid)| (path.to_owned(), uid));
     assert_eq!(known, owners);
     let (result, _, known) = repair(&[alone]);
     assert_eq!((result.recovered, known), (1, owners[..1].to_vec()));
+    std::fs::File::create(path.join("d/null")).unwrap();
+    mirror(&path.join("d/null"), 0);
+    let (result, lines, _) = repair(&[]);
+    assert_eq!((result.recovered, result.hollow), (3, 1));
+    assert!(lines.contains("/d/null: empty, and may have stood for a device\n"), "{lines}");
 }

@@ -83,6 +83,10 @@ pub struct Repair {
     pub unknown: u64,
     /// Files and directories without record or attribute: root's, if nothing was lost.
     pub bare: u64,
+    /// Empty files that had an attribute and no record: a device may have stood there.
+    pub hollow: u64,
+    /// There was no record at all, so that what only records hold (ACLs, capabilities, …) is lost if there was any.
+    pub anew: bool,
 }
 
 /// Records in the tree's store what attributes say, where that is something else than `rows` have. Passes a line on
@@ -94,7 +98,8 @@ pub fn repair(
 ) -> Result<Repair, Trouble> {
     let progress = Progress::new("repairing");
     let mut rows = by_inode(rows);
-    let (mut repair, mut changes) = (Repair::default(), Vec::new());
+    let mut repair = Repair { anew: rows.is_empty(), ..Repair::default() };
+    let mut changes = Vec::new();
     let mut entries = tree.entries(&progress)?;
     while let Some(entry) = entries.next()? {
         if entry.first.is_some() {
@@ -108,7 +113,14 @@ pub fn repair(
         match claim {
             Ok(Some(_)) if row.as_ref().is_some_and(|row| row.alone) => {}
             Ok(Some(record)) if Some(&record) == before => {}
-            Ok(Some(record)) => changes.push(Change::of(&entry, record)),
+            Ok(Some(record)) => {
+                let is_empty = Kind::of(entry.inode.mode) == Kind::File && entry.native_size == 0;
+                if row.is_none() && record.device.is_none() && is_empty {
+                    repair.hollow += 1;
+                    print(&format!("{}: empty, and may have stood for a device\n", tree.below(&entry.path)))?;
+                }
+                changes.push(Change::of(&entry, record));
+            }
             Ok(None) if row.is_some() => {}
             Ok(None) if carries_attributes(&entry) => repair.bare += 1,
             Ok(None) => {
