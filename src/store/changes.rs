@@ -34,6 +34,11 @@ impl Changes {
         Ok(Changes { all: Counter::map(&file)?, ours: AtomicU64::new(0), file })
     }
 
+    /// The page, with its bell.
+    pub const fn page(&self) -> &Counter {
+        &self.all
+    }
+
     /// How many there were.
     pub fn all(&self) -> u64 {
         self.all.value().load(Ordering::Acquire)

@@ -25,6 +25,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use super::changes::{Changes, Turn};
 use super::fault::{Fault, Kind};
 use super::keeper::Keeper;
+use super::news::News;
 use super::row::{Row, Traits, decode, encode, pack};
 
 /// The database, in the store's directory.
@@ -307,6 +308,18 @@ impl Index {
         let Some(changes) = &self.changes else { return false };
         let now = changes.all();
         self.known.replace(now) != now
+    }
+
+    /// Tells those who listen that a record with such traits is about to be written.
+    pub fn announce(&self, traits: Traits) {
+        if let Some(changes) = &self.changes {
+            changes.page().ring(traits.0);
+        }
+    }
+
+    /// Listens to what others announce; `wake` is called until it says that it was heard.
+    pub fn listen(&self, wake: Box<dyn Fn() -> bool + Send>) -> Option<News> {
+        News::start(self.changes.clone()?, wake)
     }
 
     /// Keeps other processes from changing anything until it is dropped.

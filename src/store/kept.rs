@@ -26,8 +26,14 @@ use super::fault::Fault;
 use super::index::Index;
 use super::merge::merged;
 use super::mirror::{Format, carries};
+use super::news::News;
 use super::row::{Row, Traits, pack};
 use super::system::{System, Systems};
+
+#[path = "known.rs"]
+mod known;
+
+use self::known::Known;
 
 /// How many inodes without a name are remembered.
 const DYING: usize = 16 * 1024;
@@ -40,6 +46,8 @@ pub struct Kept {
     /// What is known of the index as a whole.
     known: Cell<Option<Known>>,
     devices: RefCell<Option<AHashSet<(u64, u64)>>>,
+    /// What others say that they bring.
+    news: RefCell<Option<News>>,
     systems: Systems,
     mirror: Option<Format>,
     /// Whether files were met that carry their modes, in whatever format.
@@ -48,13 +56,6 @@ pub struct Kept {
     told: Cell<bool>,
     /// Files whose attributes make no sense, which was told.
     malformed: RefCell<AHashSet<FileId>>,
-}
-
-/// What is known of the index as a whole.
-#[derive(Clone, Copy)]
-struct Known {
-    traits: Traits,
-    empty: bool,
 }
 
 impl Kept {
@@ -67,6 +68,7 @@ impl Kept {
             index,
             known: Cell::default(),
             devices: RefCell::default(),
+            news: RefCell::default(),
             systems,
             mirror,
             carry_modes: Cell::new(mirror == Some(Format::Override)),
@@ -78,33 +80,6 @@ impl Kept {
     /// Whether more may be known of an inode than is in memory.
     const fn looks_further(&self) -> bool {
         self.index.is_some() || self.mirror.is_some()
-    }
-
-    /// Notes what others have done to the index.
-    fn refresh(&self) {
-        if self.index.as_ref().is_some_and(Index::was_changed) {
-            self.cache.epoch.set(self.cache.epoch.get().wrapping_add(1));
-            self.known.set(None);
-            self.devices.take();
-        }
-    }
-
-    fn known(&self) -> Known {
-        let Some(index) = &self.index else { return Known { traits: Traits::default(), empty: true } };
-        self.refresh();
-        if let Some(known) = self.known.get() {
-            return known;
-        }
-        match index.traits().and_then(|traits| Ok(Known { traits, empty: index.is_empty()? })) {
-            Ok(known) => {
-                self.known.set(Some(known));
-                known
-            }
-            Err(fault) => {
-                self.tell(&fault);
-                Known { traits: Traits(u8::MAX), empty: false }
-            }
-        }
     }
 
     /// Says what is wrong with the index, once.
@@ -244,6 +219,11 @@ impl Kept {
             && facts & fact::ALONE == 0
             && *record == Record::owned(record.uid, record.gid)
             && self.cache.entries.borrow().get(&inode.id).is_none_or(Entry::is_mere_owner);
+        // Whoever must look out for it from now on hears of it before it can be met.
+        let news = traits.and(if self.known().empty { Traits::ANY } else { Traits::default() });
+        if news != Traits::default() {
+            index.announce(news);
+        }
         let written = if mere { index.put_late(row) } else { index.put(&row) };
         written.map_err(|fault| {
             self.undo(file, inode);
@@ -439,11 +419,11 @@ impl Store for Kept {
     }
 
     fn directories_pass_on(&self) -> bool {
-        self.cache.counts.get().passing_on > 0 || self.known().traits.has(Traits::PASSES_ON)
+        self.cache.counts.get().passing_on > 0 || self.may_hold(Traits::PASSES_ON)
     }
 
     fn has_devices(&self) -> bool {
-        self.cache.counts.get().devices > 0 || self.known().traits.has(Traits::DEVICE)
+        self.cache.counts.get().devices > 0 || self.may_hold(Traits::DEVICE)
     }
 
     fn may_be_device(&self, id: FileId) -> bool {
@@ -467,12 +447,18 @@ impl Store for Kept {
     }
 
     fn has_xattrs(&self) -> bool {
-        self.cache.counts.get().with_xattrs > 0 || self.known().traits.has(Traits::XATTRS)
+        self.cache.counts.get().with_xattrs > 0 || self.may_hold(Traits::XATTRS)
     }
 
     fn awaits_unlink(&self) -> bool {
         let counts = self.cache.counts.get();
-        counts.devices > 0 || counts.young > 0 || !self.known().empty
+        counts.devices > 0 || counts.young > 0 || self.may_hold(Traits::ANY) || !self.known().empty
+    }
+
+    fn listen(&self, wake: Box<dyn Fn() -> bool + Send>) {
+        *self.news.borrow_mut() = self.index.as_ref().and_then(|index| index.listen(wake));
+        // What came before we listened is in the index.
+        self.known.set(None);
     }
 
     fn has_overlays(&self) -> bool {

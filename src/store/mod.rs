@@ -15,6 +15,7 @@ mod kept;
 mod late;
 mod merge;
 mod mirror;
+mod news;
 mod place;
 mod row;
 mod system;

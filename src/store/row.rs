@@ -65,6 +65,8 @@ impl Traits {
     pub const PASSES_ON: Traits = Traits(2);
     /// Extended attributes.
     pub const XATTRS: Traits = Traits(4);
+    /// Any record at all. Not written: it is true of each.
+    pub const ANY: Traits = Traits(8);
 
     /// Those of a record of `inode`.
     pub fn of(inode: &Inode, record: &Record) -> Traits {

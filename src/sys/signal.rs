@@ -138,6 +138,12 @@ pub fn wake(tid: i32) {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGCHLD) };
 }
 
+/// Sends SIGALRM to a thread of this process, whatever it waits for.
+pub fn interrupt(tid: i32) {
+    // SAFETY: takes three numbers.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, libc::SIGALRM) };
+}
+
 /// Lets a pending `signal` act on this process as if it had no handler and were not blocked: it stops, dies, or,
 /// where the kernel shields it (PID 1; a stop in an orphaned process group), goes on. Then all is as before.
 pub fn suffer(signal: i32) {

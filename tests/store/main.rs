@@ -245,3 +245,22 @@ fn halves_of_an_owner_that_two_runs_set_at_once_are_both_there() {
         }
     }
 }
+
+#[test]
+fn a_run_hears_of_what_another_brings() {
+    let home = Home::new();
+    // Neither shell nor `read` makes a call that is looked at between the answer and the open: root's own calls are
+    // left alone until somebody says otherwise.
+    home.natively("mkdir d; mkfifo asked answer");
+    let mut watcher = home.command();
+    let script = "echo >asked; read x <answer; echo text >d/f; stat -c %g d/f";
+    let watcher = watcher.args(["--", "bash", "-c", script]);
+    let watcher = watcher.stdout(Stdio::piped()).spawn().expect("it starts");
+    home.natively("read x <asked");
+    home.run("chown 0:44 d; chmod 2775 d");
+    // An idle run needs no more than a moment.
+    std::thread::sleep(Duration::from_millis(200));
+    home.natively("echo >answer");
+    let output = watcher.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "44\n");
+}

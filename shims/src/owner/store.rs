@@ -170,8 +170,11 @@ pub struct Tally {
 /// [`Store::suspect`] first.
 ///
 /// What a store says of its contents ([`Store::directories_pass_on`], `has_…`, [`Store::awaits_unlink`]) decides which
-/// calls of root's are looked at. It is asked when a run starts and whenever a shim has run. So a store that others may
-/// write to at the same time must say from the start what they might bring.
+/// calls of root's are looked at. It is asked when a run starts, whenever a shim has run, and when the store says so
+/// ([`Store::listen`]): others may write to it at the same time. What they bring concerns a run a moment after they have
+/// brought it, as long as it takes to wake an engine (tens of microseconds on an idle CPU): guests of two runs that
+/// take turns faster than that may miss a group that a directory hands on. And what only files say of themselves
+/// ([`Store::mirrors`]) a store knows once it has met the file.
 ///
 /// To ask the file may take its time, and meanwhile other tasks are served: a store is called again before it has
 /// returned, and holds nothing borrowed while it asks.
@@ -225,6 +228,12 @@ pub trait Store {
     /// Whether files may carry their owners in attributes of their own ([`super::mirror`]), which guests must not see.
     fn mirrors(&self) -> bool {
         false
+    }
+
+    /// From now on, has `wake` called (by whatever thread, again and again until it is true) when others bring something
+    /// that calls must be looked at for.
+    fn listen(&self, wake: Box<dyn Fn() -> bool + Send>) {
+        drop(wake);
     }
 
     /// What is recorded, as far as this run knows.

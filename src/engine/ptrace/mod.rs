@@ -6,6 +6,7 @@ mod calls;
 mod files;
 mod follow;
 mod mounts;
+mod news;
 mod nursery;
 mod peers;
 mod pids;
@@ -25,6 +26,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use self::news::News;
 use self::nursery::Nursery;
 use self::pin::Pins;
 use self::run::{Phase, Run, Slot};
@@ -67,7 +69,10 @@ pub fn serve(
     tell(&front, Event::Started(main));
     let mut engine =
         Engine { run, main, started: Some(started), front, told_to_stop: false, nursery: Nursery::default() };
-    engine.run();
+    let news = News::of(&*engine.run.store);
+    // What came while it started.
+    engine.note_needs(0);
+    engine.run(&news);
     if let Some(watch) = &engine.run.watch {
         watch.reports(&engine.run, false);
     }
@@ -114,8 +119,11 @@ struct Engine {
 }
 
 impl Engine {
-    fn run(&mut self) {
+    fn run(&mut self, news: &News) {
         loop {
+            if news.came() {
+                self.note_needs(0);
+            }
             if sched::alarm_rang() {
                 self.release_quiet();
             }
