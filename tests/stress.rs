@@ -8,20 +8,12 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
-use std::time::SystemTime;
 use std::{fs, thread, time};
 
-use support::{Lab, Machine, can_compile};
+use support::{Lab, Machine, can_compile, chance};
 
 /// Seconds that a scenario may take at the most.
 const LIMIT: &str = "1800";
-
-fn from_env(name: &str, default: u64) -> u64 {
-    match std::env::var(name) {
-        Ok(value) => value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")),
-        Err(_) => default,
-    }
-}
 
 /// A scenario on its way.
 struct Scenario {
@@ -112,10 +104,8 @@ fn field(status: &str, name: &str) -> i64 {
 
 #[test]
 fn guests_killed_at_any_moment() {
-    let clock =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
-    let seed = from_env("REMAINROOT_STRESS_SEED", clock);
-    let kills = from_env("REMAINROOT_STRESS_KILLS", 300);
+    let seed = chance::seed("REMAINROOT_STRESS_SEED");
+    let kills = chance::number("REMAINROOT_STRESS_KILLS").unwrap_or(300);
     eprintln!("REMAINROOT_STRESS_SEED={seed}");
     let args = ["kills", &seed.to_string(), &kills.to_string()];
     let Some(scenario) = Scenario::start("guests_killed_at_any_moment", &args) else { return };
@@ -124,7 +114,7 @@ fn guests_killed_at_any_moment() {
 
 #[test]
 fn many_tasks_at_once() {
-    let tasks = from_env("REMAINROOT_STRESS_TASKS", 2000);
+    let tasks = chance::number("REMAINROOT_STRESS_TASKS").unwrap_or(2000);
     let Some(mut scenario) = Scenario::start("many_tasks_at_once", &["crowd", &tasks.to_string()]) else {
         return;
     };
@@ -137,7 +127,7 @@ fn many_tasks_at_once() {
 
 #[test]
 fn many_processes_in_a_row() {
-    let processes = from_env("REMAINROOT_STRESS_PROCESSES", 4000);
+    let processes = chance::number("REMAINROOT_STRESS_PROCESSES").unwrap_or(4000);
     let args = ["short", &processes.to_string()];
     let Some(mut scenario) = Scenario::start("many_processes_in_a_row", &args) else { return };
     let (early, late) = (scenario.look(), scenario.look());

@@ -13,23 +13,15 @@ mod script;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use remainroot_shims::abi::Abi;
 
 use run::{Bench, Lines, World};
 use script::Op;
+use support::chance;
 
 /// Sequences of one start of the guest program.
 const BATCH: usize = 250;
-
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
-}
 
 /// The first line in which the worlds and the prediction are not all the same.
 fn difference(sequence: &[Op], predicted: &Lines, seen: &[(World, Lines)]) -> Option<String> {
@@ -95,13 +87,9 @@ fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> (Vec<Op>,
 /// Runs generated sequences in these worlds.
 fn all_agree(test: &str, abi: Abi, worlds: &[World], cases: u64) {
     let Some(bench) = Bench::new(test, abi, worlds) else { return };
-    let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
-    let seed = from_env("REMAINROOT_ORACLE_SEED").unwrap_or(clock);
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let cases = chance::number("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
+    let seed = chance::seed("REMAINROOT_ORACLE_SEED");
+    let mut runner = chance::runner(seed);
     let strategy = generate::sequences(abi, bench.mask);
 
     let mut done = 0;

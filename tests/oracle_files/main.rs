@@ -15,13 +15,11 @@ use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use generate::{Devices, Op};
-use support::{Lab, Machine, can_compile, is_root, skipped};
+use support::{Lab, Machine, can_compile, chance, is_root, skipped};
 
 /// Sequences of one start of the guest program.
 const BATCH: usize = 50;
@@ -201,22 +199,12 @@ fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> String {
     text
 }
 
-fn from_env(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
-}
-
 /// Generated sequences agree.
 fn agree(test: &str, machine: Machine, place: Place, cases: u64) {
     let Some(bench) = Bench::new(test, "files", machine, place) else { return };
-    let cases = from_env("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
-    let seed = from_env("REMAINROOT_ORACLE_SEED").unwrap_or(clock);
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let cases = chance::number("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
+    let seed = chance::seed("REMAINROOT_ORACLE_SEED");
+    let mut runner = chance::runner(seed);
     let strategy = generate::sequences();
 
     let mut done = 0;
