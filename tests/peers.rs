@@ -64,3 +64,33 @@ fn proc_tells_whose_tasks_are() {
 fn messages_tell_who_sent_them() {
     agrees("messages");
 }
+
+/// A cluster whose local connections are authenticated by who connects, and two who connect.
+const CLUSTER: &str = r#"
+bin=$1 dir=$2
+as() { user=$1; shift; setpriv --reuid "$user" --regid "$user" --init-groups "$@"; }
+mkdir "$dir" && chown postgres:postgres "$dir" && cd "$dir" || exit 1
+as postgres "$bin/initdb" -D "$dir/data" --auth-local=peer -U postgres >"$dir.log" 2>&1 &&
+as postgres "$bin/pg_ctl" -w -D "$dir/data" -l "$dir/log" -o "-k $dir -c listen_addresses= -c fsync=off" start >>"$dir.log" 2>&1 ||
+	{ cat "$dir.log" "$dir/log"; exit 1; }
+as postgres psql -h "$dir" -Atc 'select current_user'
+as www-data psql -h "$dir" -U postgres -Atc 'select current_user' 2>&1 | grep -o 'Peer authentication failed.*'
+as www-data kill "$(head -n1 "$dir/data/postmaster.pid")" 2>&1 | grep -o 'not permitted'
+as postgres "$bin/pg_ctl" -m immediate -D "$dir/data" stop
+"#;
+
+#[test]
+fn postgresql_knows_who_connects() {
+    let programs = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let Some(version) = programs.map(|entry| entry.path()).max() else {
+        return support::skipped("postgresql_knows_who_connects", "no PostgreSQL (Debian: postgresql)");
+    };
+    let lab = Lab::new();
+    let home = lab.home("home");
+    let mut command = lab.unprivileged("timeout");
+    command.args(["--kill-after=5", "120"]).arg(lab.remainroot()).args(["--", "sh", "-c", CLUSTER, "sh"]);
+    let output = command.arg(version.join("bin")).arg(home.join("pg")).output().expect("timeout runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let expected = "postgres\nPeer authentication failed for user \"postgres\"\nnot permitted\n";
+    assert!(out.starts_with(expected), "{out}{err}");
+}
