@@ -8,6 +8,7 @@ mod bpf;
 mod cli;
 mod doctor;
 mod engine;
+mod oci;
 mod owners;
 mod run;
 mod sandbox;

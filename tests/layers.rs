@@ -9,7 +9,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each module of `remainroot` with the modules that it may use: left in the chain
 /// `sys ← arch ← task, bpf, store ← engine ← run ← cli ← main`, with `sandbox` between `sys` and `run`, `owners` between
-/// `store` and `cli`, and `doctor` between `run` and `cli`.
+/// `store` and `cli`, `doctor` between `run` and `cli`, and `oci` between `sandbox` and `cli`.
 const PROGRAM: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("arch", &["sys"]),
@@ -19,9 +19,10 @@ const PROGRAM: &[(&str, &[&str])] = &[
     ("engine", &["sys", "arch", "task", "bpf", "store"]),
     ("sandbox", &["sys"]),
     ("owners", &["sys", "arch", "store", "sandbox"]),
+    ("oci", &["sys", "sandbox"]),
     ("run", &["sys", "arch", "task", "bpf", "store", "engine", "sandbox"]),
     ("doctor", &["sys", "arch", "bpf", "store", "engine", "sandbox", "run"]),
-    ("cli", &["sandbox", "run", "owners", "store", "doctor"]),
+    ("cli", &["sandbox", "run", "owners", "store", "doctor", "oci"]),
     ("main", &["cli"]),
 ];
 
@@ -42,7 +43,7 @@ const SHIMS: &[(&str, &[&str])] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("anyhow", &["cli", "main"]),
-    ("serde_json", &["cli", "owners"]),
+    ("serde_json", &["cli", "owners", "oci"]),
     ("tar", &["owners"]),
     ("rusqlite", &["owners", "store"]),
     ("indicatif", &["owners"]),

@@ -19,6 +19,9 @@ _remainroot() {
             remainroot,doctor)
                 cmd="remainroot__subcmd__doctor"
                 ;;
+            remainroot,oci)
+                cmd="remainroot__subcmd__oci"
+                ;;
             remainroot,owners)
                 cmd="remainroot__subcmd__owners"
                 ;;
@@ -27,6 +30,9 @@ _remainroot() {
                 ;;
             remainroot,syscalls)
                 cmd="remainroot__subcmd__syscalls"
+                ;;
+            remainroot__subcmd__oci,runtime)
+                cmd="remainroot__subcmd__oci__subcmd__runtime"
                 ;;
             remainroot__subcmd__owners,diff)
                 cmd="remainroot__subcmd__owners__subcmd__diff"
@@ -56,7 +62,7 @@ _remainroot() {
 
     case "${cmd}" in
         remainroot)
-            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --userns --engine --store --owner-xattr --summary --summary-file --explain --help --version run doctor syscalls owners"
+            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --help --version run doctor syscalls owners oci"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -85,6 +91,14 @@ _remainroot() {
                     return 0
                     ;;
                 --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --capabilities)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -155,6 +169,38 @@ _remainroot() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__oci)
+            opts="-h --help runtime"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__oci__subcmd__runtime)
+            opts="-h --runtime-path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --runtime-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -376,7 +422,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__run)
-            opts="-h --rootfs --bind --workdir --env --clear-env --user --userns --engine --store --owner-xattr --summary --summary-file --explain --help"
+            opts="-h --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -405,6 +451,14 @@ _remainroot() {
                     return 0
                     ;;
                 --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --groups)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --capabilities)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

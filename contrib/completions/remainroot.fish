@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_remainroot_global_optspecs
-    string join \n rootfs= bind= workdir= env= clear-env user= userns= engine= store= owner-xattr= summary= summary-file= explain= h/help V/version
+    string join \n rootfs= bind= workdir= env= clear-env user= groups= capabilities= no-new-privs userns= engine= store= owner-xattr= summary= summary-file= explain= h/help V/version
 end
 
 function __fish_remainroot_needs_command
@@ -29,6 +29,8 @@ complete -c remainroot -n "__fish_remainroot_needs_command" -l bind -d 'Make SRC
 complete -c remainroot -n "__fish_remainroot_needs_command" -l workdir -d 'Directory to start CMD in (default: the present one, or / with --rootfs)' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l env -d 'Set an environment variable; repeatable' -r
 complete -c remainroot -n "__fish_remainroot_needs_command" -l user -d 'The first identity: a name from the guest\'s passwd and group files, or a number' -r -f -a "(__fish_complete_users)"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l groups -d 'Supplementary groups, by number, instead of those in the group file; "" for none' -r
+complete -c remainroot -n "__fish_remainroot_needs_command" -l capabilities -d 'What CMD has in one of the sets bounding, permitted, effective, inheritable and ambient; repeatable' -r
 complete -c remainroot -n "__fish_remainroot_needs_command" -l userns -d 'Which user namespace to run in' -r -f -a "auto\t'Keep the present namespace if this process is its root, else make one'
 new\t'Make one'
 keep\t'Stay in the present one'
@@ -44,17 +46,21 @@ json\t'An object'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
 complete -c remainroot -n "__fish_remainroot_needs_command" -l explain -d 'Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE, or on stderr' -r -F
 complete -c remainroot -n "__fish_remainroot_needs_command" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
+complete -c remainroot -n "__fish_remainroot_needs_command" -l no-new-privs -d 'Start CMD with no_new_privs: neither set-id bits nor capabilities of files give it more than it has'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s V -l version -d 'Print version'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "run" -d 'Run a program (the same as naming no subcommand)'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "doctor" -d 'Find out what this machine allows, by trying it, and what would mend what it does not'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "syscalls" -d 'Print what becomes of each system call'
 complete -c remainroot -n "__fish_remainroot_needs_command" -a "owners" -d 'Look at the owners of the files in a tree, and move them elsewhere'
+complete -c remainroot -n "__fish_remainroot_needs_command" -a "oci" -d 'Put remainroot before the programs of containers'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l rootfs -d 'Run CMD with DIR as its root directory' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l bind -d 'Make SRC visible at DST (default: the same path); repeatable' -r
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l workdir -d 'Directory to start CMD in (default: the present one, or / with --rootfs)' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l env -d 'Set an environment variable; repeatable' -r
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l user -d 'The first identity: a name from the guest\'s passwd and group files, or a number' -r -f -a "(__fish_complete_users)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l groups -d 'Supplementary groups, by number, instead of those in the group file; "" for none' -r
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l capabilities -d 'What CMD has in one of the sets bounding, permitted, effective, inheritable and ambient; repeatable' -r
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l userns -d 'Which user namespace to run in' -r -f -a "auto\t'Keep the present namespace if this process is its root, else make one'
 new\t'Make one'
 keep\t'Stay in the present one'
@@ -70,6 +76,7 @@ json\t'An object'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l explain -d 'Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE, or on stderr' -r -F
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l no-new-privs -d 'Start CMD with no_new_privs: neither set-id bits nor capabilities of files give it more than it has'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand doctor" -l json -d 'Print an object for programs (docs/DOCTOR.md)'
 complete -c remainroot -n "__fish_remainroot_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -138,3 +145,7 @@ override\t'user.containers.override_stat, as containers/storage and fuse-overlay
 none\t'None: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l nanoseconds -d 'Keep fractions of seconds where the format can'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime" -s h -l help -d 'Print help'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime" -f -a "runtime" -d 'Be an OCI runtime: hand every call on to runc, crun or youki, with remainroot before the container\'s programs'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from runtime" -l runtime-path -d 'The runtime to hand on to (default: $REMAINROOT_RUNTIME, else the first of crun, runc, youki in PATH)' -r -F
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from runtime" -s h -l help -d 'Print help (see more with \'--help\')'

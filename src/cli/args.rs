@@ -79,6 +79,39 @@ pub enum Sub {
         #[command(subcommand)]
         what: Owners,
     },
+    /// Put remainroot before the programs of containers.
+    #[command(disable_help_subcommand = true)]
+    Oci {
+        /// What to do.
+        #[command(subcommand)]
+        what: Oci,
+    },
+}
+
+/// `remainroot oci`.
+#[derive(Debug, Subcommand)]
+pub enum Oci {
+    /// Be an OCI runtime: hand every call on to runc, crun or youki, with remainroot before the container's programs.
+    ///
+    /// For create, run and restore, config.json is changed: remainroot is bind-mounted (on the container's own /dev, so
+    /// that the image stays as it is) and put before process.args, and process.user becomes an option of remainroot's.
+    /// What process says of capabilities and noNewPrivileges holds for the container's programs; the seccomp profile stays,
+    /// but for calls that ptrace takes and no rule mentions. The original is config.json.before-remainroot; it is put back
+    /// when run has ended, and when the runtime failed. Owners are kept in the bundle, in remainroot-store. Programs
+    /// started by exec get the same. Annotations of the container: org.remainroot.enable=false (as if it were called
+    /// directly), org.remainroot.store=DIR|memory (outside), org.remainroot.args=OPTIONS (of run). Containers of the
+    /// machine's own root without a user namespace are left alone. The exit status is the runtime's.
+    Runtime {
+        /// The runtime to hand on to (default: $REMAINROOT_RUNTIME, else the first of crun, runc, youki in PATH).
+        ///
+        /// Called by a link named remainroot-runc, remainroot-crun or remainroot-youki, it is that one, and all words are
+        /// the runtime's.
+        #[arg(long, value_name = "PATH", value_hint = ValueHint::ExecutablePath)]
+        runtime_path: Option<PathBuf>,
+        /// What the runtime is asked to do.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORD")]
+        words: Vec<OsString>,
+    },
 }
 
 /// All that can be said about a run.
@@ -116,6 +149,21 @@ pub struct RunArgs {
     /// Without GROUP it is the user's own group. Supplementary groups come from the group file.
     #[arg(long, value_name = "USER[:GROUP]", default_value = "root", value_hint = ValueHint::Username)]
     pub user: String,
+
+    /// Supplementary groups, by number, instead of those in the group file; "" for none.
+    #[arg(long, value_name = "GID,...")]
+    pub groups: Option<String>,
+
+    /// What CMD has in one of the sets bounding, permitted, effective, inheritable and ambient; repeatable.
+    ///
+    /// The default is what root has, or a user without privileges. As for any program, an exec follows: what root gets by
+    /// it is what is bounding or inheritable. The list may be empty.
+    #[arg(long, value_name = "SET=NAME,...")]
+    pub capabilities: Vec<String>,
+
+    /// Start CMD with no_new_privs: neither set-id bits nor capabilities of files give it more than it has.
+    #[arg(long)]
+    pub no_new_privs: bool,
 
     /// Which user namespace to run in.
     #[arg(long, value_enum, value_name = "MODE", default_value_t = UserNsArg::Auto)]

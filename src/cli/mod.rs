@@ -19,8 +19,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::run;
-use args::{Cli, Sub};
+use crate::{oci, run};
+use args::{Cli, Oci, Sub};
 
 /// Exit status for failures of our own.
 const OUR_FAILURE: i32 = 125;
@@ -30,6 +30,13 @@ pub fn main() -> i32 {
     // No word of the command line's: for runs that the doctor makes alone.
     if std::env::args_os().skip(1).eq(crate::doctor::GUEST) {
         return crate::doctor::be_guest();
+    }
+    // A link to us that is named like a runtime is one: its words are not ours.
+    let mut words = std::env::args_os();
+    if let Some(name) = words.next()
+        && let Some(runtime) = oci::called_as(&name)
+    {
+        return oci::execute(None, Some(runtime), words.collect());
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -50,6 +57,9 @@ fn execute(cli: Cli) -> Result<i32> {
         Some(Sub::Doctor { json, path }) => return doctor::execute(&path, json),
         Some(Sub::Syscalls { format }) => return print(&syscalls::render(format)),
         Some(Sub::Owners { what }) => return owners::execute(what),
+        Some(Sub::Oci { what: Oci::Runtime { runtime_path, words } }) => {
+            return Ok(oci::execute(runtime_path.as_deref().map(std::path::Path::as_os_str), None, words));
+        }
         None => cli.run,
     };
     Ok(run::execute(plan::resolve(run)?))

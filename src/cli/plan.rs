@@ -4,11 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use remainroot_shims::abi::Gid;
+use remainroot_shims::cred::CapSet;
 
 use super::args::{EngineArg, OwnerXattrArg, RunArgs, SummaryArg, UserNsArg};
 use super::{hint, summary};
-use crate::run::{Identity, Plan, Report, Summary, Target};
+use crate::run::{CapKind, Identity, Plan, Report, Summary, Target};
 use crate::sandbox::{Bind, Sandbox, UserNs};
 use crate::store::{Choice, Format};
 
@@ -36,6 +38,9 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
         store: store(args.store),
         owner_xattr: format(args.owner_xattr),
         identity: identity(&args.user)?,
+        groups: args.groups.as_deref().map(groups).transpose()?,
+        capabilities: args.capabilities.iter().map(|word| capabilities(word)).collect::<Result<_>>()?,
+        no_new_privs: args.no_new_privs,
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
         other_meaning: hint::other_meaning(&args.command[0]),
@@ -127,6 +132,39 @@ fn identity(word: &str) -> Result<Identity> {
     Ok(Identity { user: user.to_owned(), group: group.map(str::to_owned) })
 }
 
+/// `GID,…`.
+fn groups(word: &str) -> Result<Vec<Gid>> {
+    let gid = |said: &str| said.parse().ok().and_then(Gid::new);
+    let said = word.split(',').filter(|_| !word.is_empty());
+    said.map(gid).collect::<Option<_>>().ok_or_else(|| anyhow!("--groups {word}: expected numbers: GID,GID"))
+}
+
+/// `SET=NAME,…`.
+fn capabilities(word: &str) -> Result<(CapKind, CapSet)> {
+    let (set, names) = word.split_once('=').ok_or_else(|| {
+        anyhow!("--capabilities {word}: expected SET=NAME,…, as in bounding=CAP_CHOWN,CAP_KILL")
+    })?;
+    let kind = match set {
+        "bounding" => CapKind::Bounding,
+        "permitted" => CapKind::Permitted,
+        "effective" => CapKind::Effective,
+        "inheritable" => CapKind::Inheritable,
+        "ambient" => CapKind::Ambient,
+        _ => bail!(
+            "--capabilities {word}: {set} is none of bounding, permitted, effective, inheritable, ambient"
+        ),
+    };
+    let mut caps = CapSet::empty();
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        let bare = name.strip_prefix("CAP_").unwrap_or(name);
+        let Some(cap) = CapSet::from_name(bare) else {
+            bail!("--capabilities {word}: there is no capability {name}")
+        };
+        caps |= cap;
+    }
+    Ok((kind, caps))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +201,22 @@ mod tests {
         assert_eq!(read("www-data:adm"), Some(("www-data".into(), Some("adm".into()))));
         assert_eq!(read(":adm"), None);
         assert_eq!(read("adm:"), None);
+    }
+
+    #[test]
+    fn groups_and_capabilities_are_read() {
+        let gids = |word| groups(word).ok().map(|all| all.iter().map(|gid| gid.raw()).collect::<Vec<_>>());
+        assert_eq!(gids(""), Some(vec![]));
+        assert_eq!(gids("4,33"), Some(vec![4, 33]));
+        for wrong in ["4,", "adm", "-1", "4294967295"] {
+            assert_eq!(gids(wrong), None, "{wrong}");
+        }
+        let read = |word| capabilities(word).ok();
+        assert_eq!(read("ambient="), Some((CapKind::Ambient, CapSet::empty())));
+        let both = CapSet::CHOWN | CapSet::KILL;
+        assert_eq!(read("bounding=CAP_CHOWN,KILL"), Some((CapKind::Bounding, both)));
+        for wrong in ["bounding", "some=CAP_CHOWN", "bounding=CAP_NONE"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 }

@@ -21,6 +21,9 @@ use std::path::PathBuf;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::getpid;
 
+use remainroot_shims::abi::Gid;
+use remainroot_shims::cred::CapSet;
+
 pub use crate::engine::{Count, Summary};
 pub use explain::engine as engine_trouble;
 
@@ -46,6 +49,21 @@ pub struct Identity {
     pub user: String,
     /// The group, if it is not the user's own.
     pub group: Option<String>,
+}
+
+/// One of the five sets of [`remainroot_shims::cred::Caps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CapKind {
+    /// What a file may give at exec.
+    Bounding,
+    /// What may be made effective.
+    Permitted,
+    /// What permission checks look at.
+    Effective,
+    /// Kept across exec for files that list them.
+    Inheritable,
+    /// Kept across exec of other files.
+    Ambient,
 }
 
 /// Where something is told.
@@ -77,6 +95,12 @@ pub struct Plan {
     pub owner_xattr: Option<Format>,
     /// Whom it starts as.
     pub identity: Identity,
+    /// Its supplementary groups, where they are not to be looked up.
+    pub groups: Option<Vec<Gid>>,
+    /// Capability sets that are not as usual.
+    pub capabilities: Vec<(CapKind, CapSet)>,
+    /// Whether it starts with no_new_privs.
+    pub no_new_privs: bool,
     /// Whether to start from an empty environment.
     pub clear_env: bool,
     /// Variables to set, in order.

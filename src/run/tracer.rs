@@ -6,11 +6,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use remainroot_shims::cred::Cred;
+use remainroot_shims::cred::{CapSet, Caps, Cred};
 
 use super::account::Accounts;
 use super::environment::{self, Environment, Keep};
-use super::{CANNOT_RUN, NOT_FOUND, OUR_FAILURE, Plan, explain, watch};
+use super::{CANNOT_RUN, CapKind, NOT_FOUND, OUR_FAILURE, Plan, explain, watch};
 use crate::engine::{self, Launch};
 use crate::sandbox::{Points, Refused, Trouble};
 use crate::store;
@@ -101,16 +101,33 @@ fn prepare(plan: Plan, mask: signal::Set) -> Result<(Launch, Points), (i32, Trou
         let dir = closed.and_then(|(candidate, _)| Path::new(candidate).parent());
         return Err((CANNOT_RUN, explain::not_all_searched(command, searched, dir, plan.other_meaning)));
     }
+    let groups = plan.groups.unwrap_or(account.groups);
+    let mut cred = Cred::login(account.uid, account.gid, groups);
+    cred.no_new_privs = plan.no_new_privs;
+    for (kind, set) in plan.capabilities {
+        *capabilities(&mut cred.caps, kind) = set;
+    }
     let launch = Launch {
         candidates: strings(&candidates),
         argv: strings(&plan.command),
         env: env.to_strings(),
-        cred: Cred::login(account.uid, account.gid, account.groups),
+        cred,
         world: inside.terms.world,
         set_no_new_privs: inside.terms.set_no_new_privs,
         signal_mask: mask,
     };
     Ok((launch, inside.points))
+}
+
+/// One of the sets.
+fn capabilities(caps: &mut Caps, kind: CapKind) -> &mut CapSet {
+    match kind {
+        CapKind::Bounding => &mut caps.bounding,
+        CapKind::Permitted => &mut caps.permitted,
+        CapKind::Effective => &mut caps.effective,
+        CapKind::Inheritable => &mut caps.inheritable,
+        CapKind::Ambient => &mut caps.ambient,
+    }
 }
 
 /// What there is under the name of a program.

@@ -1,0 +1,16 @@
+//! In containers: an OCI runtime that puts remainroot before the container's program, and hands everything on to the
+//! real one.
+//!
+//! A runtime is called once for each step of a container's life (`create`, `start`, `kill`, …). Only the steps that
+//! describe a process are changed: `create`, `run` and `restore` by the bundle's config.json, `exec` by the description
+//! or the words that it is given.
+
+mod bundle;
+mod exec;
+mod hand_on;
+mod profile;
+mod runtime;
+mod spec;
+mod words;
+
+pub use runtime::{called_as, execute};
