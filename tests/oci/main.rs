@@ -2,6 +2,7 @@
 //! `remainroot oci runtime`, and by podman with it as its runtime.
 
 mod bundle;
+mod podman;
 #[path = "../support/mod.rs"]
 mod support;
 mod wrong;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use support::Lab;
 
 /// Seconds after which a step is taken for hung.
-const PATIENCE: &str = "60";
+const PATIENCE: &str = "120";
 
 /// Where programs are, those that are in sbin included.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

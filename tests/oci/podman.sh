@@ -1,0 +1,43 @@
+#!/bin/sh
+# A user's containers by podman with remainroot as its runtime: podman.sh TREE RUNTIME
+#
+# The user needs no subuid ranges: with ignore_chown_errors podman gives all files to the one uid that is mapped. What is
+# printed is for the test to look at.
+set -u
+tree=$1 runtime=$2
+
+state=$(mktemp -d "${HOME:?}/podman-XXXXXX")
+# More than 50 characters are refused.
+XDG_RUNTIME_DIR=$(mktemp -d /tmp/podman-XXXXXX)
+export XDG_RUNTIME_DIR
+podman() {
+    command podman --root "$state/root" --runroot "$XDG_RUNTIME_DIR/run" --runtime "$runtime" --cgroup-manager cgroupfs \
+        --storage-driver vfs --storage-opt vfs.ignore_chown_errors=true --log-level error "$@"
+    status=$?
+    [ $status = 0 ] || echo "status $status"
+}
+finish() {
+    # The process that holds podman's namespaces outlives it.
+    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
+        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
+    fi
+    rm -rf "$state" "$XDG_RUNTIME_DIR"
+}
+trap finish EXIT
+
+tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
+podman run --rm --network host remainroot-test sh -c 'id; exit 4'
+podman run --rm --network host --user www-data remainroot-test sh -c 'id; echo $HOME; touch /tmp/x; stat -c %u:%g /tmp/x'
+podman run --rm --network host --user 33 --security-opt no-new-privileges remainroot-test id
+script='trap "echo got TERM; exit 5" TERM; touch /tmp/f; chown 33:4 /tmp/f; touch /tmp/ready; while :; do sleep 0.05; done'
+podman run --detach --name loop --network host remainroot-test bash -c "$script" > /dev/null
+podman exec loop sh -c 'while ! [ -e /tmp/ready ]; do sleep 0.05; done; id'
+podman exec --user 33 loop sh -c 'id; stat -c %u:%g /tmp/f; exit 6'
+podman exec loop not-there
+podman stop --time 20 loop
+podman logs loop
+podman inspect --format '{{.State.ExitCode}}' loop
+podman start loop
+podman exec loop stat -c %u:%g /tmp/f
+podman stop --time 20 loop
+podman rm loop > /dev/null
