@@ -176,9 +176,22 @@ static int everybody(void)
 	return 0;
 }
 
+/* `struct sched_attr` of sched_setattr(2), which this libc does not have. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+
+/* Written to in the memory of others. */
+static char spot;
+
 static void priorities_of_4711(void)
 {
 	struct sched_param param = { 0 };
+	struct attributes attributes = { .size = sizeof attributes, .policy = SCHED_BATCH, .nice = 11 };
 	struct rlimit limit;
 	cpu_set_t set;
 	CHECK(FAILS(setpriority(PRIO_PROCESS, of_root, 10), EPERM));
@@ -187,6 +200,8 @@ static void priorities_of_4711(void)
 	CHECK(FAILS(sched_setscheduler(of_root, SCHED_BATCH, &param), EPERM));
 	CHECK(sched_setscheduler(of_33, SCHED_BATCH, &param) == 0);
 	CHECK(FAILS(sched_setparam(of_root, &param), EPERM));
+	CHECK(FAILS(syscall(SYS_sched_setattr, of_root, &attributes, 0), EPERM));
+	CHECK(syscall(SYS_sched_setattr, of_33, &attributes, 0) == 0);
 	CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
 	CHECK(FAILS(sched_setaffinity(of_root, sizeof set, &set), EPERM));
 	CHECK(sched_setaffinity(of_33, sizeof set, &set) == 0);
@@ -195,11 +210,20 @@ static void priorities_of_4711(void)
 	CHECK(FAILS(prlimit(of_root, RLIMIT_NOFILE, NULL, &limit), EPERM));
 	CHECK(prlimit(of_33, RLIMIT_NOFILE, NULL, &limit) == 0);
 	CHECK(prlimit(0, RLIMIT_NOFILE, NULL, &limit) == 0);
+	CHECK(FAILS(syscall(SYS_prlimit64, of_root, RLIMIT_NOFILE, NULL, NULL), EPERM));
+	CHECK(syscall(SYS_prlimit64, of_33, RLIMIT_NOFILE, NULL, NULL) == 0);
 	/* Into whose memory one may look. */
 	char byte = 'x', seen = 0;
 	struct iovec to = { &seen, 1 }, from = { &byte, 1 };
 	CHECK(FAILS(process_vm_readv(of_root, &to, 1, &from, 1, 0), EPERM));
 	CHECK(process_vm_readv(of_33, &to, 1, &from, 1, 0) == 1);
+	struct iovec there = { &spot, 1 };
+	CHECK(FAILS(process_vm_writev(of_root, &from, 1, &there, 1, 0), EPERM));
+	CHECK(process_vm_writev(of_33, &from, 1, &there, 1, 0) == 1);
+	/* KCMP_VM, and KCMP_FILE of the first descriptor. */
+	CHECK(FAILS(syscall(SYS_kcmp, getpid(), of_root, 1, 0, 0), EPERM));
+	CHECK(FAILS(syscall(SYS_kcmp, of_root, getpid(), 0, 0, 0), EPERM));
+	CHECK(syscall(SYS_kcmp, getpid(), of_33, 1, 0, 0) > 0);
 }
 
 static int priorities(void)
