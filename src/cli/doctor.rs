@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::doctor::{self, Finding, Level, Report, Verdict};
+use crate::doctor::{self, Finding, Level, Report, Verdict, Ways};
 
 /// The number of the object's form; it grows when a member changes its meaning or goes away.
 const SCHEMA: u32 = 1;
@@ -37,12 +37,13 @@ const fn level(level: Level) -> &'static str {
 
 fn conclusion(report: &Report) -> &'static str {
     let warns = report.findings.iter().any(|finding| finding.level == Level::Warn);
-    match (report.ways.verdict(), report.ways.plain, warns) {
-        (Verdict::Works, _, false) => "remainroot works here.",
-        (Verdict::Works, _, true) => "remainroot works here, with the limits above.",
-        (Verdict::Limited, true, _) => "remainroot -- CMD works here; --rootfs and --bind do not.",
-        (Verdict::Limited, false, _) => "Only remainroot --userns none -- CMD works here.",
-        (Verdict::Cannot, ..) => "remainroot cannot work here, until what failed is mended.",
+    match (report.ways.verdict(), report.ways) {
+        (Verdict::Works, _) if warns => "remainroot works here, with the limits above.",
+        (Verdict::Works, _) => "remainroot works here.",
+        (Verdict::Cannot, _) => "remainroot cannot work here, until what failed is mended.",
+        (_, Ways { plain: false, .. }) => "Only remainroot --userns none -- CMD works here.",
+        (_, Ways { rootfs: false, .. }) => "remainroot -- CMD works here; --rootfs and --bind do not.",
+        _ => "remainroot works here with another --store than its own.",
     }
 }
 
@@ -98,6 +99,7 @@ fn object(report: &Report) -> Value {
             "plain": report.ways.plain,
             "rootfs": report.ways.rootfs,
             "userns_none": report.ways.without_namespace,
+            "default_store": report.ways.default_store,
         },
         "kernel": report.kernel,
         "machine": report.machine,
@@ -110,7 +112,6 @@ fn object(report: &Report) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Ways;
 
     fn report(ways: Ways) -> Report {
         let findings = vec![Finding {
@@ -131,7 +132,8 @@ mod tests {
 
     #[test]
     fn text_and_object_say_the_same() {
-        let report = report(Ways { plain: false, rootfs: false, without_namespace: true });
+        let report =
+            report(Ways { plain: false, rootfs: false, without_namespace: true, default_store: true });
         let (text, object) = (text(&report), object(&report));
         assert!(text.starts_with("fail  user-namespaces  cannot be made\n"), "{text}");
         assert!(text.contains("fix: do this\n") && text.contains("fix: or that\n"), "{text}");

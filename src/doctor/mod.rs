@@ -72,6 +72,8 @@ pub struct Ways {
     pub rootfs: bool,
     /// With `--userns none`.
     pub without_namespace: bool,
+    /// Without `--store`: with the index of owners that is there, or a new one, or none where none can be.
+    pub default_store: bool,
 }
 
 /// All in all.
@@ -89,8 +91,8 @@ impl Ways {
     /// What they come to.
     pub fn verdict(self) -> Verdict {
         match self {
-            Ways { plain: true, rootfs: true, .. } => Verdict::Works,
-            Ways { plain: false, rootfs: false, without_namespace: false } => Verdict::Cannot,
+            Ways { plain: true, rootfs: true, default_store: true, .. } => Verdict::Works,
+            Ways { plain: false, rootfs: false, without_namespace: false, .. } => Verdict::Cannot,
             _ => Verdict::Limited,
         }
     }
@@ -137,6 +139,7 @@ pub fn examine(path: &Path) -> Result<Report, Trouble> {
         plain: plain.is_ok(),
         rootfs: plain.is_ok() && mounts_work,
         without_namespace: without_namespace.is_ok(),
+        default_store: level_of(&findings, "store") != Level::Fail,
     };
     findings.push(whole::finding(plain, without_namespace));
     Ok(Report { kernel, machine, container, path: dir.path, findings, ways })
@@ -163,12 +166,17 @@ mod tests {
 
     #[test]
     fn the_verdict_follows_from_the_ways() {
-        let of = |plain, rootfs, without_namespace| Ways { plain, rootfs, without_namespace }.verdict();
+        let with = |plain, rootfs, without_namespace, default_store| {
+            Ways { plain, rootfs, without_namespace, default_store }.verdict()
+        };
+        let of = |plain, rootfs, without_namespace| with(plain, rootfs, without_namespace, true);
         assert_eq!(of(true, true, true), Verdict::Works);
         // A filter may forbid what only --userns none would need.
         assert_eq!(of(true, true, false), Verdict::Works);
         assert_eq!(of(true, false, true), Verdict::Limited);
         assert_eq!(of(false, false, true), Verdict::Limited);
         assert_eq!(of(false, false, false), Verdict::Cannot);
+        assert_eq!(with(true, true, true, false), Verdict::Limited);
+        assert_eq!(with(false, false, false, false), Verdict::Cannot);
     }
 }

@@ -9,39 +9,48 @@ use super::{Finding, Level};
 use crate::sandbox::{Trouble, why};
 use crate::store::{self, Index, Mode};
 
-/// Looks at the directory that a run would use. Nothing is made.
+const FIX: &str = "name a directory of your own with --store or REMAINROOT_STORE; or say --store memory";
+
+/// Looks at the directory that a run would use, and says what [`store::open`] does with it. Nothing is made.
 pub fn look(variable: impl Fn(&str) -> Option<OsString>) -> Finding {
     let id = "store";
-    let fix = "name a directory of your own with --store or REMAINROOT_STORE; or say --store memory";
-    let Some(dir) = store::directory(variable) else {
-        return Finding::warn(id, "no HOME: owners of links, devices and pipes are forgotten with each run")
-            .fixed_by(fix);
+    let Some(dir) = store::directory(variable) else { return forgetful("there is no home directory") };
+    let refused = |what: &str, mend: &str| {
+        let what = format!("{what}: a run refuses to start (exit status 125)");
+        Finding::trouble(id, Level::Fail, Trouble::new(what).mended_by(mend))
+    };
+    let full = |dir: &Path, how: &str| {
+        let what = format!("{}: {how}: no room is left on its file system", dir.display());
+        refused(&what, &format!("make room; or {FIX}"))
     };
     if Index::is_in(&dir) {
         return match Index::open(&dir, Mode::Read) {
             Ok(_) if can_write(&dir) => {
                 Finding::ok(id, format!("{}: an index of owners is there", dir.display()))
             }
-            Ok(_) => Finding::warn(id, format!("{}: cannot be written to", dir.display())).fixed_by(fix),
+            Ok(_) => refused(&format!("{}: cannot be written to", dir.display()), FIX),
+            Err(_) if store::is_full(&dir) => full(&dir, "cannot be used"),
             Err(fault) => {
                 let told = fault.to_string();
-                let (what, mend) = told.split_once('\n').unwrap_or((told.as_str(), fix));
-                Finding::trouble(id, Level::Warn, Trouble::new(what).mended_by(mend))
+                let (what, mend) = told.split_once('\n').unwrap_or((told.as_str(), FIX));
+                refused(what, mend)
             }
         };
     }
     let there = nearest(&dir);
     match access(&there, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) if store::is_full(&there) => full(&dir, "cannot be made"),
         Ok(()) => Finding::ok(id, format!("{}: is made by the first run that records owners", dir.display())),
         Err(errno) => {
-            let why = format!("{}: cannot be made: {}: {}", dir.display(), there.display(), why(errno));
-            Finding::warn(
-                id,
-                format!("{why}; owners of links, devices and pipes are forgotten with each run"),
-            )
-            .fixed_by(fix)
+            forgetful(&format!("{}: cannot be made: {}: {}", dir.display(), there.display(), why(errno)))
         }
     }
+}
+
+/// Where no index can be, runs go on without.
+fn forgetful(why: &str) -> Finding {
+    Finding::warn("store", format!("{why}: owners of links, devices and pipes are forgotten with each run"))
+        .fixed_by(FIX)
 }
 
 fn can_write(dir: &Path) -> bool {
@@ -67,9 +76,20 @@ mod tests {
         assert_eq!(found.level, Level::Ok, "{found:?}");
         assert!(!home.path().join("a").exists());
         assert_eq!(look(|_| None).level, Level::Warn);
-        std::fs::create_dir(home.path().join("damaged")).unwrap();
-        std::fs::write(home.path().join("damaged/owners.db"), "this is no database, nor ever was").unwrap();
-        let found = at(&home.path().join("damaged"));
-        assert!(found.level == Level::Ok || found.fix.is_some(), "{found:?}");
+    }
+
+    #[test]
+    fn an_index_that_a_run_refuses_is_told() {
+        let home = tempfile::tempdir().unwrap();
+        let at = || look(|name| (name == "REMAINROOT_STORE").then(|| home.path().into()));
+        drop(Index::open(home.path(), Mode::Write).unwrap());
+        assert_eq!(at().level, Level::Ok, "{:?}", at());
+        std::fs::write(home.path().join("index.db"), "this is no database, nor ever was").unwrap();
+        assert!(Index::is_in(home.path()));
+        let found = at();
+        assert_eq!(found.level, Level::Fail, "{found:?}");
+        assert!(found.what.contains("refuses to start") && found.fix.is_some(), "{found:?}");
+        let choice = store::Choice::Directory(home.path().to_owned());
+        assert!(store::open(&choice, None).is_err());
     }
 }

@@ -57,17 +57,6 @@ pub enum Mode {
     Write,
 }
 
-/// How much is in an index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Records.
-    pub rows: u64,
-    /// File systems that they are on.
-    pub file_systems: u64,
-    /// Bytes on disk, the log not counted.
-    pub bytes: u64,
-}
-
 /// An open index.
 pub struct Index {
     path: PathBuf,
@@ -131,11 +120,6 @@ impl Index {
     /// Whether there is an index in a directory.
     pub fn is_in(dir: &Path) -> bool {
         dir.join(FILE).exists()
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The records of an inode number: of the inode that has it now, and perhaps of earlier ones; with overlays, of
@@ -226,23 +210,6 @@ impl Index {
         self.change((fs, ino, btime), QUERY, params![fs as i64, ino as i64, pack(btime)])
     }
 
-    /// Runs `changes` as one transaction: all or nothing of what it puts and removes, and a hundred times as fast.
-    pub fn at_once<T>(&self, changes: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        self.batch("BEGIN IMMEDIATE")?;
-        match changes() {
-            Ok(value) => {
-                self.batch("COMMIT").inspect_err(|_| drop(self.batch("ROLLBACK")))?;
-                self.note_change();
-                Ok(value)
-            }
-            Err(fault) => {
-                // Where the database has done so already, this fails.
-                let _ = self.batch("ROLLBACK");
-                Err(fault)
-            }
-        }
-    }
-
     /// All that calls must look out for in any record.
     pub fn traits(&self) -> Result<Traits, Fault> {
         const QUERY: &str = "SELECT min(traits) FROM owners WHERE traits <> 0 AND traits > ?";
@@ -277,18 +244,6 @@ impl Index {
             rows.collect()
         };
         read().map_err(|error| self.fault(&error))
-    }
-
-    /// How much is in it.
-    pub fn stats(&self) -> Result<Stats, Fault> {
-        let read = || -> rusqlite::Result<(i64, i64)> {
-            self.db.query_row("SELECT count(*), count(DISTINCT fs) FROM owners", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-        };
-        let (rows, file_systems) = read().map_err(|error| self.fault(&error))?;
-        let bytes = fs::metadata(&self.path).map_or(0, |file| file.len());
-        Ok(Stats { rows: rows as u64, file_systems: file_systems as u64, bytes })
     }
 
     /// Reads all of it, and compares what is there twice. `Err` says what is damaged.
@@ -364,9 +319,7 @@ impl Index {
                 late.remove(fs, ino, btime);
             }
         }
-        if self.db.is_autocommit() {
-            self.note_change();
-        }
+        self.note_change();
         Ok(())
     }
 

@@ -18,7 +18,7 @@ fn open(dir: &TempDir) -> Index {
 fn kind(dir: &TempDir, mode: Mode) -> Kind {
     match Index::open(dir.path(), mode) {
         Err(fault) => fault.kind,
-        Ok(index) => panic!("{} opens", index.path().display()),
+        Ok(_) => panic!("{} opens", dir.path().display()),
     }
 }
 
@@ -36,6 +36,25 @@ fn row(ino: u64, uid: u32) -> Row {
     }
 }
 
+/// The inode numbers of all records.
+fn numbers(index: &Index) -> Vec<u64> {
+    let mut all = Vec::new();
+    let each = index.each(|row| {
+        all.push(row.ino);
+        ControlFlow::Continue(())
+    });
+    each.unwrap();
+    all
+}
+
+/// An index on disk with a thousand records.
+fn with_a_thousand(dir: &TempDir) {
+    let index = open(dir);
+    for ino in 0..1000 {
+        index.put(&row(ino, 33)).unwrap();
+    }
+}
+
 #[test]
 fn what_is_put_is_there_for_the_next() {
     let dir = home();
@@ -48,14 +67,8 @@ fn what_is_put_is_there_for_the_next() {
     drop(index);
     let index = Index::open(dir.path(), Mode::Read).unwrap();
     assert_eq!(index.get(row(1, 0).fs, 1).unwrap(), [Row { btime: None, ..row(1, 35) }, row(1, 34)]);
-    let mut all = Vec::new();
-    let each = index.each(|row| {
-        all.push(row.ino);
-        ControlFlow::Continue(())
-    });
-    each.unwrap();
-    assert_eq!(all.len(), 3);
-    assert_eq!(index.stats().unwrap(), Stats { rows: 3, file_systems: 1, ..index.stats().unwrap() });
+    // SQLite's integers have signs.
+    assert_eq!(numbers(&index), [u64::MAX, 1, 1]);
     index.check().unwrap();
 }
 
@@ -87,20 +100,6 @@ fn traits_are_those_of_all() {
 }
 
 #[test]
-fn a_transaction_is_all_or_nothing() {
-    let dir = home();
-    let index = open(&dir);
-    let failed: Result<(), Fault> = index.at_once(|| {
-        index.put(&row(1, 33))?;
-        Err(Fault::new(index.path(), Kind::Full))
-    });
-    assert_eq!(failed.unwrap_err().kind, Kind::Full);
-    assert!(index.is_empty().unwrap());
-    index.at_once(|| index.put(&row(1, 33))).unwrap();
-    assert!(!index.is_empty().unwrap());
-}
-
-#[test]
 fn others_see_a_change_at_once() {
     let dir = home();
     let (one, other) = (open(&dir), open(&dir));
@@ -109,7 +108,7 @@ fn others_see_a_change_at_once() {
     assert!(!one.was_changed());
     assert!(other.was_changed() && !other.was_changed());
     assert_eq!(other.get(row(1, 0).fs, 1).unwrap(), [row(1, 33)]);
-    other.at_once(|| other.put(&row(1, 34))).unwrap();
+    other.put(&row(1, 34)).unwrap();
     one.put(&row(2, 33)).unwrap();
     assert!(one.was_changed() && other.was_changed());
 }
@@ -128,7 +127,7 @@ fn many_processes_lose_nothing() {
             });
         }
     });
-    assert_eq!(open(&dir).stats().unwrap().rows, 800);
+    assert_eq!(numbers(&open(&dir)).len(), 800);
 }
 
 #[test]
@@ -155,9 +154,7 @@ fn a_newer_format_is_refused() {
 #[test]
 fn a_truncated_index_is_told() {
     let dir = home();
-    let index = open(&dir);
-    index.at_once(|| (0..1000).try_for_each(|ino| index.put(&row(ino, 33)))).unwrap();
-    drop(index);
+    with_a_thousand(&dir);
     let path = dir.path().join(FILE);
     let whole = read(&path).unwrap();
     for length in [whole.len() - 1, whole.len() / 2, 1024, 100] {
@@ -170,9 +167,7 @@ fn a_truncated_index_is_told() {
 #[test]
 fn garbage_within_is_told() {
     let dir = home();
-    let index = open(&dir);
-    index.at_once(|| (0..1000).try_for_each(|ino| index.put(&row(ino, 33)))).unwrap();
-    drop(index);
+    with_a_thousand(&dir);
     let path = dir.path().join(FILE);
     let mut bytes = read(&path).unwrap();
     for page in bytes.chunks_mut(1024).skip(1) {

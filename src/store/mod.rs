@@ -8,7 +8,6 @@ mod entry;
 mod fake;
 mod fault;
 mod file;
-#[allow(dead_code, reason = "`owners` is about to use all of it")]
 mod index;
 mod keeper;
 mod kept;
@@ -20,13 +19,11 @@ mod place;
 mod row;
 mod system;
 
-#[allow(unused_imports, reason = "see index")]
-pub use fault::Fault;
 pub use file::File;
-#[allow(unused_imports, reason = "see index")]
-pub use index::{Index, Mode, Stats};
+pub use index::{Index, Mode};
 pub use kept::Kept;
 pub use mirror::Format;
-pub use place::{Choice, Opened, directory, open, open_existing, rows, set_aside};
-#[allow(unused_imports, reason = "see index")]
-pub use row::{Row, Traits};
+pub use place::{Choice, Opened, directory, is_full, open, open_existing, rows, set_aside};
+pub use row::Row;
+#[cfg(test)]
+pub use row::Traits;

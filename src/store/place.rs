@@ -109,7 +109,7 @@ pub fn open(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
 }
 
 /// Whether no room is left for the index: less than the page or two that its smallest file takes.
-fn is_full(dir: &Path) -> bool {
+pub fn is_full(dir: &Path) -> bool {
     let found = File::open(dir).map(|dir| fd::file_system(dir.as_fd()));
     matches!(found, Ok(Ok(found)) if found.available < 8)
 }

@@ -108,7 +108,9 @@ fn a_shell_as_guest_controls_its_jobs() {
     terminal.expect("inner# ");
     terminal.line("wait %1; jobs");
     terminal.expect("Stopped");
-    terminal.line("kill -9 %1; wait; echo wai''ted");
+    // Bash itself, without remainroot, takes two children that die at once for stopped still, one time in fifty, until
+    // it waits for another.
+    terminal.line("kill -9 %1; wait; /bin/true; echo wai''ted");
     terminal.expect("waited");
     terminal.expect("inner# ");
     terminal.line("suspend");
