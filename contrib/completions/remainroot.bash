@@ -31,6 +31,9 @@ _remainroot() {
             remainroot,syscalls)
                 cmd="remainroot__subcmd__syscalls"
                 ;;
+            remainroot__subcmd__oci,hook)
+                cmd="remainroot__subcmd__oci__subcmd__hook"
+                ;;
             remainroot__subcmd__oci,runtime)
                 cmd="remainroot__subcmd__oci__subcmd__runtime"
                 ;;
@@ -177,12 +180,33 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__oci)
-            opts="-h --help runtime"
+            opts="-h --help runtime hook"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__oci__subcmd__hook)
+            opts="-h --store --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -145,7 +145,10 @@ override\t'user.containers.override_stat, as containers/storage and fuse-overlay
 none\t'None: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l nanoseconds -d 'Keep fractions of seconds where the format can'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime" -s h -l help -d 'Print help'
-complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime" -f -a "runtime" -d 'Be an OCI runtime: hand every call on to runc, crun or youki, with remainroot before the container\'s programs'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook" -s h -l help -d 'Print help'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook" -f -a "runtime" -d 'Be an OCI runtime: hand every call on to runc, crun or youki, with remainroot before the container\'s programs'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook" -f -a "hook" -d 'Be a hook that changes the description of a container: podman\'s precreate'
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from runtime" -l runtime-path -d 'The runtime to hand on to (default: $REMAINROOT_RUNTIME, else the first of crun, runc, youki in PATH)' -r -F
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from runtime" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from hook" -l store -d 'Keep owners in this directory, or until the container ends ("memory")' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from hook" -s h -l help -d 'Print help (see more with \'--help\')'

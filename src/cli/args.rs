@@ -112,6 +112,16 @@ pub enum Oci {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORD")]
         words: Vec<OsString>,
     },
+    /// Be a hook that changes the description of a container: podman's precreate.
+    ///
+    /// config.json comes on standard input, and goes to standard output with the changes that `oci runtime` makes. The same
+    /// annotations hold. Programs started by exec are not changed: no hook is called for them. Owners are kept in the
+    /// container's own directory, in remainroot-store.
+    Hook {
+        /// Keep owners in this directory, or until the container ends ("memory").
+        #[arg(long, value_name = "DIR|memory", value_hint = ValueHint::DirPath)]
+        store: Option<PathBuf>,
+    },
 }
 
 /// All that can be said about a run.

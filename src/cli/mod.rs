@@ -60,6 +60,10 @@ fn execute(cli: Cli) -> Result<i32> {
         Some(Sub::Oci { what: Oci::Runtime { runtime_path, words } }) => {
             return Ok(oci::execute(runtime_path.as_deref().map(std::path::Path::as_os_str), None, words));
         }
+        Some(Sub::Oci { what: Oci::Hook { store } }) => {
+            oci::hook(store.as_deref()).map_err(anyhow::Error::new)?;
+            return Ok(0);
+        }
         None => cli.run,
     };
     Ok(run::execute(plan::resolve(run)?))

@@ -83,10 +83,8 @@ impl Change {
     /// # Errors
     /// The directory, and why it cannot be made.
     pub fn make_store(&mut self, dir: &Path) -> Result<(), Trouble> {
-        match DirBuilder::new().mode(0o700).create(dir) {
-            Ok(()) => self.store = Some(dir.to_owned()),
-            Err(_) if dir.is_dir() => {}
-            Err(error) => return Err(at(dir, &format!("no directory for owners: {}", why_io(&error)))),
+        if make_store(dir)? {
+            self.store = Some(dir.to_owned());
         }
         Ok(())
     }
@@ -99,6 +97,18 @@ impl Change {
         // One that owners have been recorded in is not empty, and stays.
         self.store.iter().for_each(|dir| drop(fs::remove_dir(dir)));
         fs::rename(&self.before, &self.path).map_err(|error| at(&self.before, &why_io(&error)))
+    }
+}
+
+/// Makes a directory for owners. Returns whether it was not there.
+///
+/// # Errors
+/// The directory, and why it cannot be made.
+pub fn make_store(dir: &Path) -> Result<bool, Trouble> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => Ok(true),
+        Err(_) if dir.is_dir() => Ok(false),
+        Err(error) => Err(at(dir, &format!("no directory for owners: {}", why_io(&error)))),
     }
 }
 

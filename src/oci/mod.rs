@@ -8,9 +8,11 @@
 mod bundle;
 mod exec;
 mod hand_on;
+mod hook;
 mod profile;
 mod runtime;
 mod spec;
 mod words;
 
+pub use hook::execute as hook;
 pub use runtime::{called_as, execute};

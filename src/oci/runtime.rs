@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::bundle::{self, Change, Config};
 use super::exec;
 use super::hand_on::{self, End};
-use super::spec::{self, Edited, Outside};
+use super::spec::{self, Edited, Outside, Store};
 use super::words::Words;
 use crate::sandbox::{Trouble, why_io};
 use crate::sys::signal;
@@ -75,10 +75,8 @@ fn change(config: &Config, bundle: &Path) -> Result<Option<Change>, Trouble> {
     if has_real_ids(&config.value) {
         return Ok(None);
     }
-    let program = env::current_exe().and_then(fs::canonicalize).map_err(|error| {
-        Trouble::new(format!("cannot find remainroot's own program (/proc/self/exe): {}", why_io(&error)))
-    })?;
-    let outside = Outside { program: &program, store: &bundle.join(bundle::STORE) };
+    let program = our_program()?;
+    let outside = Outside { program: &program, store: Store::In(&bundle.join(bundle::STORE)) };
     let mut value = config.value.clone();
     let edited = spec::edit(&mut value, &outside).map_err(|trouble| config.wrong(&trouble))?;
     let Edited::Yes(store) = edited else { return Ok(None) };
@@ -96,8 +94,18 @@ fn change(config: &Config, bundle: &Path) -> Result<Option<Change>, Trouble> {
     Ok(Some(change))
 }
 
+/// The file that we are.
+///
+/// # Errors
+/// Why it cannot be found.
+pub fn our_program() -> Result<PathBuf, Trouble> {
+    env::current_exe().and_then(fs::canonicalize).map_err(|error| {
+        Trouble::new(format!("cannot find remainroot's own program (/proc/self/exe): {}", why_io(&error)))
+    })
+}
+
 /// Whether the container's root is the machine's own, who has all ids and needs no shim.
-fn has_real_ids(spec: &Value) -> bool {
+pub fn has_real_ids(spec: &Value) -> bool {
     let all = fs::read_to_string("/proc/self/uid_map");
     let initial = all.is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
     let namespaces = spec.pointer("/linux/namespaces").and_then(Value::as_array);

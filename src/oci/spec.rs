@@ -29,7 +29,18 @@ pub struct Outside<'a> {
     /// Our own program.
     pub program: &'a Path,
     /// Where owners are kept unless an annotation says otherwise.
-    pub store: &'a Path,
+    pub store: Store<'a>,
+}
+
+/// Where owners are kept.
+#[derive(Clone, Copy)]
+pub enum Store<'a> {
+    /// In this directory.
+    In(&'a Path),
+    /// Nowhere but in memory.
+    Memory,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// What became of a description.
@@ -227,7 +238,14 @@ fn enabled(annotations: Option<&Value>) -> Result<bool, Trouble> {
 
 fn store(annotations: Option<&Value>, outside: &Outside) -> Result<Option<PathBuf>, Trouble> {
     match annotation(annotations, STORE)? {
-        None => Ok(Some(outside.store.to_owned())),
+        None => match outside.store {
+            Store::In(dir) => Ok(Some(dir.to_owned())),
+            Store::Memory => Ok(None),
+            Store::Unknown => Err(Trouble::new(
+                "nothing tells where the container has its own directory, to keep the owners of its files in",
+            )
+            .mended_by(format!("name a place: the option --store, or the annotation {STORE}"))),
+        },
         Some("memory") => Ok(None),
         Some(dir) if dir.starts_with('/') => Ok(Some(dir.into())),
         Some(other) => Err(Trouble::new(format!(
@@ -283,8 +301,10 @@ mod tests {
     use super::*;
 
     fn changed(spec: &mut Value) -> Result<Edited, String> {
-        let outside =
-            Outside { program: Path::new("/usr/bin/remainroot"), store: Path::new("/bundle/store") };
+        let outside = Outside {
+            program: Path::new("/usr/bin/remainroot"),
+            store: Store::In(Path::new("/bundle/store")),
+        };
         edit(spec, &outside).map_err(|trouble| trouble.to_string())
     }
 

@@ -10,7 +10,7 @@ pub fn write(text: &str) {
 }
 
 /// The lines, without what a terminal would take for a command: messages quote names that others have given.
-fn lines(text: &str) -> String {
+pub fn lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for line in text.lines() {
         out.push_str("remainroot: ");

@@ -2,6 +2,7 @@
 //! `remainroot oci runtime`, and by podman with it as its runtime.
 
 mod bundle;
+mod hook;
 mod podman;
 #[path = "../support/mod.rs"]
 mod support;
