@@ -248,7 +248,7 @@ fn case() -> impl Strategy<Value = Case> {
         1 => (0..6u8, 0..VALUE_SETS.len())
             .prop_map(|(arg, set)| When::OneOf { arg, values: VALUE_SETS[set] }),
     ];
-    (when, any::<u8>()).prop_map(|(when, needs)| Case { when, needs: Needs::from_bits_truncate(needs) })
+    (when, any::<u16>()).prop_map(|(when, needs)| Case { when, needs: Needs::from_bits_truncate(needs) })
 }
 
 /// What becomes of a call, and in which cases.
@@ -292,7 +292,7 @@ proptest! {
     #[test]
     fn any_table_gives_a_program_that_says_the_same(
         rows in table(),
-        needs in [any::<u8>(), any::<u8>()].prop_map(|bits| bits.map(Needs::from_bits_truncate)),
+        needs in [any::<u16>(), any::<u16>()].prop_map(|bits| bits.map(Needs::from_bits_truncate)),
         others in proptest::collection::vec((any::<u32>(), any::<[u64; 6]>()), 32),
     ) {
         let mut added = Chain::first(&rows, needs[0]);

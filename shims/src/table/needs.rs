@@ -11,7 +11,7 @@ bitflags::bitflags! {
     /// A set of circumstances. Of a [`super::Case`]: those under which the call is looked at, any one of them being
     /// enough. Of a task: those that it lives under.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct Needs: u8 {
+    pub struct Needs: u16 {
         /// None in particular: every task lives under it.
         const ALWAYS = 1 << 0;
         /// The task is not [whole root](Cred::is_whole_root).
@@ -29,7 +29,7 @@ bitflags::bitflags! {
         /// So it is, and somebody wants to be told who sends messages (SO_PASSCRED).
         const SENDERS = 1 << 7;
         /// Names of one file may differ in their inode numbers ([`Store::has_overlays`]).
-        const OVERLAYS = 1 << 7;
+        const OVERLAYS = 1 << 8;
     }
 }
 

@@ -86,7 +86,7 @@ proptest! {
     fn what_a_row_does_not_name_is_the_kernels(
         args in prop::array::uniform6(word()),
         words in prop::array::uniform8(word()),
-        recorded in any::<u8>(),
+        recorded in any::<u16>(),
         who in 0..6usize,
         exists in any::<bool>(),
     ) {
@@ -135,4 +135,10 @@ fn a_set_id_mode_is_seen_under_all_circumstances() {
         }
         assert!(!stops("open", [PATH, 0, set_id, 0, 0, 0]), "without O_CREAT there is no mode");
     }
+}
+
+#[test]
+fn every_circumstance_has_a_bit_of_its_own() {
+    use bitflags::Flags;
+    assert_eq!(Needs::FLAGS.len() as u32, Needs::all().bits().count_ones());
 }
