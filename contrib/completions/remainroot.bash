@@ -34,6 +34,9 @@ _remainroot() {
             remainroot__subcmd__oci,hook)
                 cmd="remainroot__subcmd__oci__subcmd__hook"
                 ;;
+            remainroot__subcmd__oci,install)
+                cmd="remainroot__subcmd__oci__subcmd__install"
+                ;;
             remainroot__subcmd__oci,runtime)
                 cmd="remainroot__subcmd__oci__subcmd__runtime"
                 ;;
@@ -180,7 +183,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__oci)
-            opts="-h --help runtime hook"
+            opts="-h --help runtime hook install"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -205,6 +208,28 @@ _remainroot() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__oci__subcmd__install)
+            opts="-h --engine --runtime --remove --dry-run --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --engine)
+                    COMPREPLY=($(compgen -W "podman buildah" -- "${cur}"))
+                    return 0
+                    ;;
+                --runtime)
+                    COMPREPLY=($(compgen -W "crun runc youki" -- "${cur}"))
                     return 0
                     ;;
                 *)

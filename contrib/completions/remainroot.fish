@@ -145,10 +145,19 @@ override\t'user.containers.override_stat, as containers/storage and fuse-overlay
 none\t'None: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l nanoseconds -d 'Keep fractions of seconds where the format can'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook" -s h -l help -d 'Print help'
-complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook" -f -a "runtime" -d 'Be an OCI runtime: hand every call on to runc, crun or youki, with remainroot before the container\'s programs'
-complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook" -f -a "hook" -d 'Be a hook that changes the description of a container: podman\'s precreate'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook install" -s h -l help -d 'Print help'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook install" -f -a "runtime" -d 'Be an OCI runtime: hand every call on to runc, crun or youki, with remainroot before the container\'s programs'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook install" -f -a "hook" -d 'Be a hook that changes the description of a container: podman\'s precreate'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook install" -f -a "install" -d 'Have podman or buildah run all of your containers by remainroot, without more options'
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from runtime" -l runtime-path -d 'The runtime to hand on to (default: $REMAINROOT_RUNTIME, else the first of crun, runc, youki in PATH)' -r -F
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from runtime" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from hook" -l store -d 'Keep owners in this directory, or until the container ends ("memory")' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l engine -d 'Which engine. Both read the settings of either' -r -f -a "podman\t'podman(1)'
+buildah\t'buildah(1)'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l runtime -d 'The runtime to hand on to (default: the first that is in PATH)' -r -f -a "crun\t'crun(1)'
+runc\t'runc(8)'
+youki\t'youki'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l remove -d 'Remove what was written. Containers that were made with it cannot be started any more'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l dry-run -d 'Say what would be done, and do nothing'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::owners_args::Owners;
 use super::syscalls::Format;
+use crate::oci::install::Engine;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -122,6 +123,67 @@ pub enum Oci {
         #[arg(long, value_name = "DIR|memory", value_hint = ValueHint::DirPath)]
         store: Option<PathBuf>,
     },
+    /// Have podman or buildah run all of your containers by remainroot, without more options.
+    ///
+    /// Writes ~/.config/containers/containers.conf.d/50-remainroot-ENGINE.conf ($XDG_CONFIG_HOME), which makes `oci runtime`
+    /// the default runtime, by a link in ~/.local/share/remainroot if there is none beside the program. Where you have one
+    /// id and no storage.conf, writes that, too: without ignore_chown_errors, images cannot be unpacked. Prints what it
+    /// wrote. Files that it did not write, or that were changed since, are left alone. For root of a container, the
+    /// files are those in /etc/containers.
+    Install {
+        /// Which engine. Both read the settings of either.
+        #[arg(long, value_enum, value_name = "ENGINE")]
+        engine: ContainerEngineArg,
+        /// The runtime to hand on to (default: the first that is in PATH).
+        #[arg(long, value_enum, value_name = "NAME", conflicts_with = "remove")]
+        runtime: Option<RuntimeArg>,
+        /// Remove what was written. Containers that were made with it cannot be started any more.
+        #[arg(long)]
+        remove: bool,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `oci install --engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ContainerEngineArg {
+    /// podman(1).
+    Podman,
+    /// buildah(1).
+    Buildah,
+}
+
+impl From<ContainerEngineArg> for Engine {
+    fn from(said: ContainerEngineArg) -> Engine {
+        match said {
+            ContainerEngineArg::Podman => Engine::Podman,
+            ContainerEngineArg::Buildah => Engine::Buildah,
+        }
+    }
+}
+
+/// `oci install --runtime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeArg {
+    /// crun(1).
+    Crun,
+    /// runc(8).
+    Runc,
+    /// youki.
+    Youki,
+}
+
+impl RuntimeArg {
+    /// The program.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RuntimeArg::Crun => "crun",
+            RuntimeArg::Runc => "runc",
+            RuntimeArg::Youki => "youki",
+        }
+    }
 }
 
 /// All that can be said about a run.

@@ -19,8 +19,9 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::oci::install::{Mode, Task};
 use crate::{oci, run};
-use args::{Cli, Oci, Sub};
+use args::{Cli, Oci, RuntimeArg, Sub};
 
 /// Exit status for failures of our own.
 const OUR_FAILURE: i32 = 125;
@@ -63,6 +64,12 @@ fn execute(cli: Cli) -> Result<i32> {
         Some(Sub::Oci { what: Oci::Hook { store } }) => {
             oci::hook(store.as_deref()).map_err(anyhow::Error::new)?;
             return Ok(0);
+        }
+        Some(Sub::Oci { what: Oci::Install { engine, runtime, remove, dry_run } }) => {
+            let task = if remove { Task::Remove } else { Task::Install };
+            let mode = if dry_run { Mode::Say } else { Mode::Do };
+            let told = oci::install::execute(engine.into(), runtime.map(RuntimeArg::name), task, mode);
+            return print(&told.map_err(anyhow::Error::new)?);
         }
         None => cli.run,
     };

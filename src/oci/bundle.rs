@@ -50,9 +50,9 @@ impl Config {
     pub fn replace(&self, value: &Value) -> Result<Change, Trouble> {
         let before = beside(&self.path, BEFORE);
         let mode = fs::metadata(&self.path).map_or(0o600, |data| data.permissions().mode() & 0o777);
-        write(&before, &self.text, mode)?;
+        write_new(&before, &self.text, mode)?;
         let new = value.to_string();
-        if let Err(trouble) = write(&self.path, new.as_bytes(), mode) {
+        if let Err(trouble) = write_new(&self.path, new.as_bytes(), mode) {
             let _ = fs::remove_file(&before);
             return Err(trouble);
         }
@@ -123,7 +123,7 @@ impl Scratch {
     /// The file, and why it cannot be written.
     pub fn write(beside_this: &Path, value: &Value) -> Result<Scratch, Trouble> {
         let path = beside(beside_this, &format!(".remainroot-{}", std::process::id()));
-        write(&path, value.to_string().as_bytes(), 0o600)?;
+        write_new(&path, value.to_string().as_bytes(), 0o600)?;
         Ok(Scratch(path))
     }
 
@@ -140,7 +140,10 @@ impl Drop for Scratch {
 }
 
 /// Writes a file as a whole or not at all.
-fn write(path: &Path, text: &[u8], mode: u32) -> Result<(), Trouble> {
+///
+/// # Errors
+/// The file, and why it cannot be written.
+pub fn write_new(path: &Path, text: &[u8], mode: u32) -> Result<(), Trouble> {
     let new = beside(path, &format!(".new-{}", std::process::id()));
     let written = fs::OpenOptions::new()
         .write(true)

@@ -19,7 +19,7 @@ use crate::sys::{inherit, signal};
 pub const VARIABLE: &str = "REMAINROOT_RUNTIME";
 
 /// Those that are looked for, in order.
-const KNOWN: [&str; 3] = ["crun", "runc", "youki"];
+pub const KNOWN: [&str; 3] = ["crun", "runc", "youki"];
 
 /// How a runtime ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod bundle;
 mod exec;
 mod hand_on;
 mod hook;
+pub mod install;
 mod profile;
 mod runtime;
 mod spec;

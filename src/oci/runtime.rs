@@ -106,11 +106,15 @@ pub fn our_program() -> Result<PathBuf, Trouble> {
 
 /// Whether the container's root is the machine's own, who has all ids and needs no shim.
 pub fn has_real_ids(spec: &Value) -> bool {
-    let all = fs::read_to_string("/proc/self/uid_map");
-    let initial = all.is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
     let namespaces = spec.pointer("/linux/namespaces").and_then(Value::as_array);
     let is_user = |namespace: &Value| namespace.get("type").is_some_and(|kind| kind == "user");
-    initial && geteuid().is_root() && !namespaces.is_some_and(|all| all.iter().any(is_user))
+    has_all_ids() && geteuid().is_root() && !namespaces.is_some_and(|all| all.iter().any(is_user))
+}
+
+/// Whether the present user namespace maps all ids to themselves, as the machine's first one does.
+pub fn has_all_ids() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map");
+    map.is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// Engines read a runtime's errors in the file that they name. That it cannot be written has no place to be told.

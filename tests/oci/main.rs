@@ -3,6 +3,7 @@
 
 mod bundle;
 mod hook;
+mod install;
 mod podman;
 #[path = "../support/mod.rs"]
 mod support;
@@ -56,6 +57,15 @@ impl Site {
             text(&site.user(&["sh".as_ref(), &script, &site.tree]).output().expect("sh starts"));
         assert_eq!(status, Some(0), "{out}{err}");
         site
+    }
+
+    /// Gives the user a directory with all in it, as if they had made it.
+    fn owned_by_user(&self, dir: &Path) {
+        if support::is_root() {
+            let id = support::NOBODY_WE_KNOW;
+            let status = Command::new("chown").args(["-R", &format!("{id}:{id}")]).arg(dir).status();
+            assert!(status.is_ok_and(|status| status.success()), "chown of {}", dir.display());
+        }
     }
 
     /// A command, by the user who has one id. crun refuses to start where there are both kinds of cgroups: where these

@@ -1,0 +1,28 @@
+#!/bin/sh
+# podman as a user without subuid ranges finds it, before and after it is told of remainroot: install.sh TREE REMAINROOT
+set -u
+tree=$1 remainroot=$2
+
+# More than 50 characters are refused.
+XDG_RUNTIME_DIR=$(mktemp -d /tmp/podman-XXXXXX)
+export XDG_RUNTIME_DIR
+finish() {
+    # The process that holds podman's namespaces outlives it.
+    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
+        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
+    fi
+    rm -rf "$XDG_RUNTIME_DIR" "$HOME/.local/share/containers"
+}
+trap finish EXIT
+
+"$remainroot" oci install --engine podman --runtime runc >&2 || exit
+# The tree is the user's own, and so are its owners in the archive: unpacked, they are not root's.
+tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
+# No network of its own: that takes /dev/net/tun, which not every machine gives to users.
+podman run --rm --network host -u www-data remainroot-test id
+podman run --name kept --network host -u 33 remainroot-test id
+podman start --attach kept
+podman rm kept > /dev/null
+"$remainroot" oci install --engine podman --remove >&2
+# Without the one for storage, podman finds no more than the driver by what is there.
+podman --runtime runc run --rm --network host -u www-data remainroot-test id || echo "removed: as any other user without ranges of ids"
