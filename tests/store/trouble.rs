@@ -75,6 +75,13 @@ fn the_default_place_is_the_users_own() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "5:6\n", "{err}");
         assert!(err.contains("will be forgotten after this run: /") && err.lines().count() == 1, "{err}");
     }
+    // But never without one that is there.
+    home.natively("chmod 400 mine/index.db");
+    let output =
+        auto().env("REMAINROOT_STORE", home.dir.join("mine")).args(script).output().expect("it starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0), "{err}");
+    assert!(err.contains("mine/index.db: "), "{err}");
 }
 
 #[test]

@@ -142,7 +142,12 @@ mod tests {
     fn files_of_others_change_in_the_record_alone() {
         let mock = Mock::new();
         mock.file("/null", 0o020666);
+        mock.file("/f", 0o100644);
         mock.make_foreign("/null");
+        mock.make_foreign("/f");
+        assert_eq!(chmod(&mock, "/f", 0o600), Answer::Ret(0));
+        assert_eq!((mock.mode("/f"), mock.native_mode("/f")), (0o100600, 0o100644));
+        assert_eq!(chmod(&mock, "/f", 0o644), Answer::Ret(0));
         assert_eq!(chmod(&mock, "/null", 0o600), Answer::Ret(0));
         assert_eq!((mock.mode("/null"), mock.native_mode("/null")), (0o020600, 0o020666));
         assert_eq!(chmod(&mock, "/null", 0o666), Answer::Ret(0));
