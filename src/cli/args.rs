@@ -101,7 +101,8 @@ pub enum Oci {
     /// when run has ended, and when the runtime failed. Owners are kept in the bundle, in remainroot-store. Programs
     /// started by exec get the same. Annotations of the container: org.remainroot.enable=false (as if it were called
     /// directly), org.remainroot.store=DIR|memory (outside), org.remainroot.args=OPTIONS (of run). Containers of the
-    /// machine's own root without a user namespace are left alone. The exit status is the runtime's.
+    /// machine's own root, and those with 65,536 ids or more (unless org.remainroot.enable=true), are left alone. The exit
+    /// status is the runtime's.
     Runtime {
         /// The runtime to hand on to (default: $REMAINROOT_RUNTIME, else the first of crun, runc, youki in PATH).
         ///

@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
 use serde_json::Value;
 
+use super::ids::Ids;
 use crate::sandbox::{Trouble, why_io};
 
 /// What the original's name ends in.
@@ -81,9 +83,9 @@ impl Change {
     /// Makes the directory for the store, if it is not there.
     ///
     /// # Errors
-    /// The directory, and why it cannot be made.
-    pub fn make_store(&mut self, dir: &Path) -> Result<(), Trouble> {
-        if make_store(dir)? {
+    /// As [`make_store`].
+    pub fn make_store(&mut self, dir: &Path, spec: &Value) -> Result<(), Trouble> {
+        if make_store(dir, spec)? {
             self.store = Some(dir.to_owned());
         }
         Ok(())
@@ -100,13 +102,23 @@ impl Change {
     }
 }
 
-/// Makes a directory for owners. Returns whether it was not there.
+/// Makes a directory for owners, which the root of the container that `spec` describes can use. Returns whether it was not
+/// there.
 ///
 /// # Errors
 /// The directory, and why it cannot be made.
-pub fn make_store(dir: &Path) -> Result<bool, Trouble> {
+pub fn make_store(dir: &Path, spec: &Value) -> Result<bool, Trouble> {
     match DirBuilder::new().mode(0o700).create(dir) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            // Real root makes namespaces whose root is somebody else; others can only be that root themselves.
+            if let Some((uid, gid)) = Ids::root_outside(spec).filter(|_| geteuid().is_root()) {
+                chown(dir, Some(uid), Some(gid)).map_err(|error| {
+                    let _ = fs::remove_dir(dir);
+                    at(dir, &format!("cannot be given to the container's root: {}", why_io(&error)))
+                })?;
+            }
+            Ok(true)
+        }
         Err(_) if dir.is_dir() => Ok(false),
         Err(error) => Err(at(dir, &format!("no directory for owners: {}", why_io(&error)))),
     }
@@ -179,7 +191,7 @@ mod tests {
         fs::write(&path, "{ \"a\":  1.50 }\n").unwrap();
         let config = Config::read(&path).unwrap();
         let mut change = config.replace(&json!({ "a": 2 })).unwrap();
-        change.make_store(&dir.path().join(STORE)).unwrap();
+        change.make_store(&dir.path().join(STORE), &config.value).unwrap();
         assert_eq!(Config::read(&path).unwrap().value, json!({ "a": 2 }));
         assert_eq!(Config::original(&path).unwrap().value, json!({ "a": 1.5 }));
         change.undo().unwrap();

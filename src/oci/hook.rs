@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::makedev;
 use serde_json::Value;
 
-use super::bundle;
-use super::runtime::{has_real_ids, our_program};
+use super::runtime::our_program;
 use super::spec::{self, Edited, Outside, Store};
+use super::{bundle, ids};
 use crate::sandbox::{Trouble, why_io};
 use crate::sys::{fd, tell};
 
@@ -63,7 +63,7 @@ fn filter(store: Option<&Path>) -> Result<(), Trouble> {
 
 /// Returns whether anything was changed.
 fn edit(value: &mut Value, store: Option<&Path>) -> Result<bool, Trouble> {
-    if has_real_ids(value) {
+    if ids::are_real(value) {
         return Ok(false);
     }
     let own = own_directory(value).map(|dir| dir.join(bundle::STORE));
@@ -82,7 +82,7 @@ fn edit(value: &mut Value, store: Option<&Path>) -> Result<bool, Trouble> {
     match spec::edit(value, &Outside { program: &our_program()?, store })? {
         Edited::Not => Ok(false),
         Edited::Yes(dir) => {
-            dir.map_or(Ok(()), |dir| bundle::make_store(&dir).map(drop))?;
+            dir.map_or(Ok(()), |dir| bundle::make_store(&dir, value).map(drop))?;
             Ok(true)
         }
     }

@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use super::bundle::write_new;
 use super::hand_on;
-use super::runtime::{has_all_ids, our_program};
+use super::ids;
+use super::runtime::our_program;
 use crate::sandbox::{Trouble, why_io};
 
 /// What our files begin with; then the digest, and [`CLOSING`].
@@ -97,7 +98,7 @@ struct Places {
 impl Places {
     fn of_user() -> Result<Places, Trouble> {
         if geteuid().is_root() {
-            if has_all_ids() {
+            if ids::has_all() {
                 return Err(Trouble::new(
                     "the machine's own root has all ids, and needs no remainroot in containers",
                 )

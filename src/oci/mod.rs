@@ -9,6 +9,7 @@ mod bundle;
 mod exec;
 mod hand_on;
 mod hook;
+mod ids;
 pub mod install;
 mod profile;
 mod runtime;

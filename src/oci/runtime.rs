@@ -6,12 +6,12 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::geteuid;
 use serde_json::{Value, json};
 
 use super::bundle::{self, Change, Config};
 use super::exec;
 use super::hand_on::{self, End};
+use super::ids;
 use super::spec::{self, Edited, Outside, Store};
 use super::words::Words;
 use crate::sandbox::{Trouble, why_io};
@@ -72,7 +72,7 @@ fn start(runtime: &Path, words: &Words) -> Result<End, Trouble> {
 
 /// Changes a bundle, unless it is to stay as it is.
 fn change(config: &Config, bundle: &Path) -> Result<Option<Change>, Trouble> {
-    if has_real_ids(&config.value) {
+    if ids::are_real(&config.value) {
         return Ok(None);
     }
     let program = our_program()?;
@@ -86,7 +86,7 @@ fn change(config: &Config, bundle: &Path) -> Result<Option<Change>, Trouble> {
     }
     let mut change = config.replace(&value)?;
     if let Some(dir) = store
-        && let Err(trouble) = change.make_store(&dir)
+        && let Err(trouble) = change.make_store(&dir, &config.value)
     {
         change.undo()?;
         return Err(trouble);
@@ -102,19 +102,6 @@ pub fn our_program() -> Result<PathBuf, Trouble> {
     env::current_exe().and_then(fs::canonicalize).map_err(|error| {
         Trouble::new(format!("cannot find remainroot's own program (/proc/self/exe): {}", why_io(&error)))
     })
-}
-
-/// Whether the container's root is the machine's own, who has all ids and needs no shim.
-pub fn has_real_ids(spec: &Value) -> bool {
-    let namespaces = spec.pointer("/linux/namespaces").and_then(Value::as_array);
-    let is_user = |namespace: &Value| namespace.get("type").is_some_and(|kind| kind == "user");
-    has_all_ids() && geteuid().is_root() && !namespaces.is_some_and(|all| all.iter().any(is_user))
-}
-
-/// Whether the present user namespace maps all ids to themselves, as the machine's first one does.
-pub fn has_all_ids() -> bool {
-    let map = fs::read_to_string("/proc/self/uid_map");
-    map.is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// Engines read a runtime's errors in the file that they name. That it cannot be written has no place to be told.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::ids::Ids;
 use super::profile;
 use crate::sandbox::Trouble;
 
@@ -57,6 +58,7 @@ pub enum Edited {
 /// # Errors
 /// The field that is wrong, or in the way.
 pub fn edit(spec: &mut Value, outside: &Outside) -> Result<Edited, Trouble> {
+    let mapped = Ids::of(spec);
     let fields = object(spec, "")?;
     if !enabled(fields.get("annotations"))? {
         return Ok(Edited::Not);
@@ -78,6 +80,7 @@ pub fn edit(spec: &mut Value, outside: &Outside) -> Result<Edited, Trouble> {
         Value::Array(mounts) => mounts,
         _ => return Err(Trouble::new("mounts: not a list")),
     };
+    mapped.let_go(mounts);
     let place = place(mounts);
     let program = format!("{place}/remainroot");
     mounts.push(mount(outside.program, &program, "ro")?);
@@ -224,6 +227,12 @@ fn mount(source: &Path, destination: &str, how: &str) -> Result<Value, Trouble> 
         Trouble::new(format!("{}: config.json can only hold paths that are UTF-8", source.display()))
     })?;
     Ok(json!({ "destination": destination, "type": "bind", "source": text, "options": ["bind", how] }))
+}
+
+/// Whether an annotation asks for the shim.
+pub fn is_wished_for(spec: &Value) -> bool {
+    let said = spec.get("annotations").and_then(|all| all.get(ENABLE));
+    said.is_some_and(|said| said == "true")
 }
 
 fn enabled(annotations: Option<&Value>) -> Result<bool, Trouble> {

@@ -2,6 +2,7 @@
 //! `remainroot oci runtime`, and by podman with it as its runtime.
 
 mod bundle;
+mod containerd;
 mod hook;
 mod install;
 mod podman;
