@@ -140,7 +140,7 @@ fn birth(file: &File) -> Finding {
     let id = "birth-time";
     let mask = libc::STATX_BTIME;
     let stat = fd::statx(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH, mask);
-    let has_birth = stat.is_ok_and(|stat| stat.stx_mask & mask != 0);
+    let has_birth = stat.as_ref().is_ok_and(fd::has_birth_time);
     let has_generation = fd::generation(file.as_fd()).is_some();
     match (has_birth, has_generation) {
         (true, true) => Finding::ok(id, "a file is told from an earlier one of the same number by birth time and generation"),

@@ -71,7 +71,7 @@ pub fn inode_of(stat: &libc::statx) -> Inode {
     Inode {
         id: FileId { dev: libc::makedev(stat.stx_dev_major, stat.stx_dev_minor), ino: stat.stx_ino },
         generation: None,
-        btime: (stat.stx_mask & libc::STATX_BTIME != 0).then(|| time(stat.stx_btime)),
+        btime: has_birth_time(stat).then(|| time(stat.stx_btime)),
         ctime: time(stat.stx_ctime),
         mode: stat.stx_mode.into(),
         nlink: stat.stx_nlink,
@@ -92,6 +92,15 @@ pub fn mount_number(fd: BorrowedFd<'_>) -> Option<u64> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     let stat = statx(fd.as_raw_fd(), c"", flags, libc::STATX_MNT_ID).ok()?;
     (stat.stx_mask & libc::STATX_MNT_ID != 0).then_some(stat.stx_mnt_id)
+}
+
+/// The generation of all inodes of a file system that never gives a number twice and has birth times: tmpfs counts
+/// (`shmem_reserve_inode`), and the birth time tells what another of the same device had. It need not be asked for.
+pub const ONLY_GENERATION: u64 = 0;
+
+/// Whether the kernel was asked for a birth time, and there is one.
+pub fn has_birth_time(stat: &libc::statx) -> bool {
+    stat.stx_mask & libc::STATX_BTIME != 0
 }
 
 /// What tells a file's inode from its predecessors of the same number ([`Inode::generation`]): the FNV-1a hash of type
@@ -118,8 +127,15 @@ pub fn generation(fd: BorrowedFd<'_>) -> Option<u64> {
     let (length, kind) = (handle[0] as u32 as usize, (handle[0] >> 32) as u32);
     // A FUSE server gives an inode another handle when the kernel has forgotten it for a while. Its handles are of this
     // type (and so are those of XFS).
-    if kind == FILEID_INO64_GEN && file_system(fd).is_ok_and(|found| found.kind == FUSE_SUPER_MAGIC) {
+    let is_on = |magic: i64| file_system(fd).is_ok_and(|found| found.kind == magic);
+    if kind == FILEID_INO64_GEN && is_on(FUSE_SUPER_MAGIC) {
         return None;
+    }
+    if (kind, length) == (FILEID_INO32_GEN, 12) && is_on(libc::TMPFS_MAGIC) {
+        let stat = statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_BTIME).ok()?;
+        if has_birth_time(&stat) {
+            return Some(ONLY_GENERATION);
+        }
     }
     let bytes = handle.iter().flat_map(|word| word.to_ne_bytes()).skip(4).take(4 + length);
     Some(
@@ -334,6 +350,9 @@ pub fn raise_limit() -> u64 {
         }
     }
 }
+
+/// `FILEID_INO32_GEN` of linux/exportfs.h; with a third word, tmpfs's own (`shmem_encode_fh`).
+const FILEID_INO32_GEN: u32 = 1;
 
 /// `FILEID_INO64_GEN` of linux/exportfs.h.
 const FILEID_INO64_GEN: u32 = 0x81;

@@ -131,3 +131,39 @@ fn a_full_disk_beneath_the_tree_is_enospc() {
     );
     assert_eq!(succeeds(home.command().args(["--", "stat", "-c", "%u:%g"]).arg(small.0.join("f"))), out);
 }
+
+#[test]
+fn on_tmpfs_a_number_tells_a_file_and_another_tmpfs_has_other_files() {
+    const NAME: &str = "on_tmpfs_a_number_tells_a_file_and_another_tmpfs_has_other_files";
+    if !is_root() {
+        return support::skipped(NAME, "a file system of its own takes real root");
+    }
+    let home = Home::new();
+    let place = home.lab.path().join("small");
+    let run = |script: &str| {
+        let script = format!("cd {} && {script}", place.display());
+        succeeds(home.command().args(["--", "sh", "-c", &script]))
+    };
+    let verify = || {
+        let mut command = home.lab.command();
+        command.current_dir(&home.dir).args(["owners", "verify", "--store", "store"]).arg(&place);
+        command.output().expect("it starts").status.code()
+    };
+    let small = Small::new(&place, "4m");
+    run("for i in 1 2 3 4; do ln -s x l$i; chown -h 5:6 l$i; mkfifo p$i; chown 7:8 p$i; done");
+    assert_eq!(run("stat -c %u:%g l? p?"), "5:6\n".repeat(4) + &"7:8\n".repeat(4));
+    assert_eq!(verify(), Some(0));
+    home.natively(&format!(
+        "cd {}; rm l? p?; for i in 1 2 3 4; do ln -s x l$i; mkfifo p$i; done",
+        place.display()
+    ));
+    assert_eq!(run("stat -c %u:%g l? p?"), "0:0\n".repeat(8));
+    run("chown -h 5:6 l? p?");
+    drop(small);
+    fs::remove_dir(&place).expect("it is empty");
+    let _small = Small::new(&place, "4m");
+    assert_eq!(
+        run("for i in 1 2 3 4; do ln -s x l$i; mkfifo p$i; done; stat -c %u:%g l? p?"),
+        "0:0\n".repeat(8)
+    );
+}

@@ -237,11 +237,11 @@ impl Held {
             const MASK: u32 = STAT_MASK | libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
             let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
             let Ok(stat) = fd::statx(self.fd.as_raw_fd(), c"", flags, MASK) else {
-                return Manners { prompt: false, copies_up: true };
+                return Manners::UNKNOWN;
             };
             let manners = mounts::manners_of(&self.run, self.tid, &self.fd, fd::mount_of(&stat));
             self.glance.set(manners.prompt.then(|| fd::inode_of(&stat)));
-            manners
+            Manners { generation: manners.generation.filter(|_| fd::has_birth_time(&stat)), ..manners }
         })
     }
 
@@ -274,7 +274,8 @@ impl Attributes for Held {
     }
 
     fn generation(&self) -> Option<u64> {
-        self.with(|fd| Ok(file(fd).generation())).ok().flatten()
+        let asked = || self.with(|fd| Ok(file(fd).generation())).ok().flatten();
+        self.manners().generation.or_else(asked)
     }
 
     fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {

@@ -73,6 +73,13 @@ pub(super) struct Manners {
     pub prompt: bool,
     /// They may become other inodes when they are changed ([`remainroot_shims::guest::Node::copies_up`]).
     pub copies_up: bool,
+    /// Their generation, where it is the same for all ([`fd::ONLY_GENERATION`]).
+    pub generation: Option<u64>,
+}
+
+impl Manners {
+    /// Of files of which nothing is known.
+    pub const UNKNOWN: Manners = Manners { prompt: false, copies_up: true, generation: None };
 }
 
 /// How many mounts are remembered before all are forgotten: namespaces come and go.
@@ -163,9 +170,10 @@ pub(super) fn manners_of(run: &Run, tid: i32, file: &OwnedFd, mount: Mount) -> M
         let is_overlay = kind == "overlay";
         let known = is_prompt_type(kind);
         let prompt = known && (!is_overlay || !(run.mounts.are_served() || has_slow(&text)));
-        Some(Manners { prompt, copies_up: is_overlay || !known })
+        let generation = (kind == "tmpfs").then_some(fd::ONLY_GENERATION);
+        Some(Manners { prompt, copies_up: is_overlay || !known, generation })
     });
-    let manners = manners.unwrap_or(Manners { prompt: false, copies_up: true });
+    let manners = manners.unwrap_or(Manners::UNKNOWN);
     let mut known = run.mounts.manners.borrow_mut();
     if known.len() >= REMEMBERED {
         known.clear();
