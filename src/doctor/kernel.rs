@@ -299,6 +299,12 @@ pub fn memory() -> Finding {
         Ok(String::new())
     });
     match tried {
+        Ok(_) if !mem::calls_are_allowed() => Finding::warn(
+            id,
+            "process_vm_readv or process_vm_writev is forbidden: that of programs is read and written by /proc/PID/mem, \
+             which takes longer, and writes what programs have made read-only",
+        )
+        .fixed_by("a container profile that lets both through: podman or docker run --cap-add SYS_PTRACE …"),
         Ok(_) => Finding::ok(id, "that of programs that we start can be read and written (process_vm_readv)"),
         Err(trouble) => Finding::trouble(id, Level::Fail, trouble),
     }

@@ -11,7 +11,7 @@
 
 static const struct { const char *name; unsigned nr; } KNOWN[] = {
     { "unshare", SYS_unshare }, { "ptrace", SYS_ptrace }, { "process_vm_readv", SYS_process_vm_readv },
-    { "pidfd_getfd", SYS_pidfd_getfd }, { "mount", SYS_mount }, { "seccomp", SYS_seccomp },
+    { "process_vm_writev", SYS_process_vm_writev }, { "pidfd_getfd", SYS_pidfd_getfd }, { "mount", SYS_mount }, { "seccomp", SYS_seccomp },
 };
 
 int main(int argc, char **argv)
