@@ -61,6 +61,11 @@ fn proc_tells_whose_tasks_are() {
 }
 
 #[test]
+fn another_proc_tells_the_same() {
+    agrees("other-proc");
+}
+
+#[test]
 fn messages_tell_who_sent_them() {
     agrees("messages");
 }

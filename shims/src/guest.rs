@@ -266,18 +266,30 @@ pub trait Guest {
         false
     }
 
-    /// The task that a file of /proc is about, if it is one of this run, and the /proc is the engine's own.
+    /// The task that a file of /proc is about, if it is one of this run. Which numbers another /proc than the engine's own
+    /// shows is taken to be as the guest's pid namespace has them.
     fn task_file(&self, _: &Place<'_>) -> Option<TaskFile> {
         None
     }
 
-    /// What such a file says.
-    fn read_task_file(&self, _: &TaskFile) -> Option<Vec<u8>> {
+    /// What such a file says, with the numbers of the /proc that it is on.
+    fn read_task_file(&self, _: &Place<'_>) -> Option<Vec<u8>> {
         None
     }
 
-    /// Lets the guest open a text by a path that it finds in its memory. ENOSYS where that cannot be.
+    /// Lets the guest open a text by a path that it finds in its memory. ENOSYS where that cannot be, and where the path
+    /// may mean something else to the guest.
     fn lend(&self, _text: &[u8]) -> Result<Box<dyn Loan>, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Lets the guest find a path in its memory.
+    fn lend_path(&self, _path: &CStr) -> Result<Box<dyn Loan>, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Writes a text into a new file that the guest has opened, from its beginning.
+    fn fill(&self, _fd: i32, _text: &[u8]) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 

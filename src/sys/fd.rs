@@ -322,6 +322,15 @@ pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
     }
 }
 
+/// Writes a text to a file that is there.
+pub fn write_file(dir: RawFd, path: &CStr, text: &[u8]) -> Result<()> {
+    // SAFETY: `path` is NUL-terminated.
+    let fd = check(|| unsafe { libc::openat(dir, path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) }.into())?;
+    // SAFETY: the kernel just made this descriptor for us.
+    let mut file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
+    std::io::Write::write_all(&mut file, text).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+}
+
 /// A file without a name that holds this text.
 pub fn file_of(text: &[u8]) -> Result<OwnedFd> {
     use nix::sys::memfd::{MFdFlags, memfd_create};

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -401,6 +402,24 @@ static int views(void)
 	return 0;
 }
 
+/* The same in a pid namespace with a /proc of its own. */
+static int other_proc(void)
+{
+	CHECK(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		char self[16] = "";
+		CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+		CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+		/* A container that hides parts of /proc is refused a new one, and has the old one again. */
+		if (readlink("/proc/self", self, sizeof self - 1) == 1 && !strcmp(self, "1"))
+			views();
+		_exit(0);
+	}
+	ended_well(pid);
+	return 0;
+}
+
 static int channel[2];
 
 /* Sends a byte, naming somebody if that is wanted. */
@@ -500,7 +519,8 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
-		{ "sockets", sockets }, { "views", views }, { "messages", messages },
+		{ "sockets", sockets }, { "views", views }, { "other-proc", other_proc },
+		{ "messages", messages },
 	};
 	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -2,10 +2,11 @@
 //! capabilities. Whoever may see others than root's ones (a task that has dropped root, or that has listed /proc in a run
 //! where one has) opens a text of ours in the place of a status file.
 
+use std::ffi::CStr;
 use std::fmt::Write;
 use std::rc::Rc;
 
-use linux_raw_sys::general::{__O_TMPFILE, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH};
+use linux_raw_sys::general::{__O_TMPFILE, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDWR};
 
 use super::create::WRITES;
 use super::file::Target;
@@ -42,19 +43,36 @@ pub async fn open(
         return None;
     }
     let file = guest.task_file(&target.place()).filter(|file| file.name == "status")?;
-    let text = status(&String::from_utf8_lossy(&guest.read_task_file(&file)?), &file.cred);
-    // Natively the file is the guest's for as long as it is open; so is this one.
-    let loan = guest.lend(text.as_bytes()).ok()?;
-    let args = call.with(first, loan.path()).with(first + 1, (flags & !O_NOFOLLOW).into()).args;
-    match host(guest, Host::With(args)).await {
-        // Where that cannot be reached, the guest has what the kernel says.
-        Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ELOOP) => {
-            drop(loan);
-            let _ = host(guest, Host::Native).await;
-            Some(Answer::Native)
+    let text = status(&String::from_utf8_lossy(&guest.read_task_file(&target.place())?), &file.cred);
+    open_text(guest, call, first, text.as_bytes()).await.ok()?;
+    Some(Answer::Native)
+}
+
+/// Directories in which a file without a name can be made: whichever the guest has.
+const SCRATCH: [&CStr; 3] = [c"/dev/shm", c"/tmp", c"/var/tmp"];
+
+/// Opens a text in the place of the file that open(2) names: natively that is the guest's for as long as it is open, and
+/// so is this one. An error if neither way leads there, and the guest shall have what the kernel says.
+async fn open_text(guest: &Rc<dyn Guest>, call: &Call, first: usize, text: &[u8]) -> Result<(), Errno> {
+    let flags = call.uint(first + 1) & !O_NOFOLLOW;
+    if let Ok(loan) = guest.lend(text) {
+        let args = call.with(first, loan.path()).with(first + 1, flags.into()).args;
+        match host(guest, Host::With(args)).await {
+            Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ELOOP) => {}
+            _ => return Ok(()),
         }
-        _ => Some(Answer::Native),
     }
+    for dir in SCRATCH {
+        let loan = guest.lend_path(dir)?;
+        let flags = flags | __O_TMPFILE | O_DIRECTORY | O_RDWR;
+        let call = call.with(first, loan.path()).with(first + 1, flags.into()).with(first + 2, 0o600);
+        if let Ok(fd) = host(guest, Host::With(call.args)).await {
+            // Whatever keeps us from it would have kept us from the guest's memory, too.
+            let _ = guest.fill(fd as i32, text);
+            return Ok(());
+        }
+    }
+    host(guest, Host::Native).await.map(drop)
 }
 
 /// The kernel's /proc/PID/status with other credentials, and without the tracer and the filter that come with them.

@@ -31,7 +31,7 @@ const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
 const STAT_MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
 
 /// A file, held by a descriptor of the tracer's: an `O_PATH` one, or one borrowed from the guest.
-struct Held {
+pub(super) struct Held {
     run: Rc<Run>,
     /// Whose mounts it was found among.
     tid: i32,
@@ -50,6 +50,11 @@ struct Held {
 
 /// See [`Guest::find`].
 pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
+    Ok(Box::new(find_held(run, tracee, place)?))
+}
+
+/// The same, for those who need the descriptor.
+pub(super) fn find_held(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Held, Errno> {
     let tid = Guest::tid(tracee);
     let mut held = match *place {
         Place::Fd(fd) => hold_descriptor(run, tracee, fd, Kind::Any),
@@ -73,7 +78,7 @@ pub(super) fn find(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<
         // Its pages come from there.
         tracee.set_slow_memory(!held.is_prompt());
     }
-    Ok(Box::new(held))
+    Ok(held)
 }
 
 /// Holds a file; the placeholder, if it is a device that covers one.
@@ -227,6 +232,17 @@ fn file(fd: &OwnedFd) -> File<'_> {
 }
 
 impl Held {
+    /// Whether it is on a /proc, whichever.
+    pub(super) fn is_on_proc(&self) -> bool {
+        fd::is_on_proc(self.fd.as_fd()) == Ok(true)
+    }
+
+    /// Reads it, a small file of a /proc, whole.
+    pub(super) fn read(&self) -> Option<Vec<u8>> {
+        let path = CString::new(format!("self/fd/{}", self.fd.as_raw_fd())).ok()?;
+        fd::read_file(self.run.proc.as_raw_fd(), &path).ok()
+    }
+
     /// Whether the file system answers at once.
     fn is_prompt(&self) -> bool {
         self.manners().prompt

@@ -131,6 +131,8 @@ pub(super) struct Run {
     pub proc: OwnedFd,
     /// Its device.
     pub proc_device: u64,
+    /// Whether a guest has mounted another.
+    pub has_other_procs: Cell<bool>,
     /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
     /// which needs others to work with.
     pub spare_handles: Cell<u64>,
@@ -219,6 +221,7 @@ impl Run {
             store,
             world,
             pins: RefCell::new(Pins::new()),
+            has_other_procs: Cell::default(),
             proc_device: views::device_of(&proc),
             proc,
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.

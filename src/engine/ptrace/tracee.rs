@@ -301,19 +301,27 @@ impl Guest for Tracee {
     }
 
     fn shows_tasks(&self, dev: u64) -> bool {
-        dev == self.run.proc_device && self.run.arisen.get().contains(Needs::USERS)
+        views::shows_tasks(&self.run, dev)
     }
 
     fn task_file(&self, place: &Place<'_>) -> Option<TaskFile> {
         views::task_file(&self.run, self, place)
     }
 
-    fn read_task_file(&self, file: &TaskFile) -> Option<Vec<u8>> {
-        views::read(&self.run, file)
+    fn read_task_file(&self, place: &Place<'_>) -> Option<Vec<u8>> {
+        views::read(&self.run, self, place)
     }
 
     fn lend(&self, text: &[u8]) -> Result<Box<dyn Loan>, Errno> {
-        views::lend(self, text)
+        views::lend(&self.run, self, text)
+    }
+
+    fn lend_path(&self, path: &CStr) -> Result<Box<dyn Loan>, Errno> {
+        views::lend_path(self, path)
+    }
+
+    fn fill(&self, fd: i32, text: &[u8]) -> Result<(), Errno> {
+        views::fill(&self.run, self, fd, text)
     }
 
     fn lists(&self, fd: i32) {
@@ -364,6 +372,9 @@ impl Guest for Tracee {
     }
 
     fn mounts(&self, kind: &CStr) {
+        if kind.to_bytes() == b"proc" {
+            self.run.has_other_procs.set(true);
+        }
         self.run.mounts.expect(&kind.to_string_lossy());
     }
 
