@@ -6,6 +6,8 @@ use crate::{Site, installed, support, text};
 
 const PRINTED: &str = "\
 all ids: uid=33(www-data) gid=33(www-data) groups=33(www-data)
+pod: uid=0(root) gid=0(root) groups=0(root)
+4:5
 one id: uid=33(www-data) gid=33(www-data) groups=33(www-data)
 33:33
 exec: uid=0(root) gid=4(adm) groups=4(adm)

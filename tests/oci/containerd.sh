@@ -50,6 +50,11 @@ run() {
 }
 # Real root's containers have all ids, and are left alone.
 run --rm --runc-binary "$dir/remainroot-runc" $name c1 sh -c 'echo "all ids: $(id)"; grep -q "TracerPid:.*\<0$" /proc/self/status'
+# As in a pod without privileges: some user, no_new_privs, the default profile, which forbids namespaces and all of
+# ptrace's kin but ptrace(2).
+pod='echo "pod: $(id)"; touch /dev/shm/f; chown 4:5 /dev/shm/f; stat -c %u:%g /dev/shm/f'
+run --rm --seccomp --mount "type=bind,src=$lab/remainroot,dst=/run/remainroot,options=rbind:ro" $name c4 \
+    /run/remainroot --store memory --userns none -- sh -c "$pod"
 one="--uidmap 0:$id:1 --gidmap 0:$id:1"
 # shellcheck disable=SC2086 # words of their own
 run --rm $one --seccomp $name c2 sh -c 'echo "one id: $(id)"; touch /tmp/f; stat -c %u:%g /tmp/f'
