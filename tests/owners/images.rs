@@ -62,6 +62,9 @@ fn skopeo_carries_an_image_anywhere() {
     let lab = Lab::new();
     let tree = everything(lab.path());
     run(remainroot(lab.path()).args(["owners", "export", "--format", "oci", "-o", "image", "tree"]));
+    // Debian's names of architectures are Go's for those that we have.
+    let said = sh(lab.path(), "skopeo inspect --format '{{.Os}} {{.Architecture}}' oci:image:latest");
+    assert_eq!(said, format!("linux {}", sh(lab.path(), "dpkg --print-architecture")));
     let copy = |from: &str, to: &str| {
         sh(lab.path(), &format!("skopeo --insecure-policy copy --quiet {from} {to}"));
     };

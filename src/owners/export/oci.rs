@@ -156,7 +156,8 @@ fn write_layout(
     fs::create_dir_all(&blobs).map_err(|error| cannot_make(&blobs, &error))?;
     let (layer, diff_id) = write_layer(tree, image.compression, times, layout, &blobs, progress)?;
 
-    let arch = Arch::from(std::env::consts::ARCH);
+    // Go's names (GOARCH), as the specification wants them: amd64, and not x86_64.
+    let arch = Arch::default();
     let rootfs = RootFsBuilder::default().typ("layers").diff_ids([format!("sha256:{diff_id}")]).build();
     let config = ConfigBuilder::default()
         .env(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()])
