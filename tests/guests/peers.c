@@ -402,24 +402,6 @@ static int views(void)
 	return 0;
 }
 
-/* The same in a pid namespace with a /proc of its own. */
-static int other_proc(void)
-{
-	CHECK(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0);
-	pid_t pid = fork();
-	if (pid == 0) {
-		char self[16] = "";
-		CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-		CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
-		/* A container that hides parts of /proc is refused a new one, and has the old one again. */
-		if (readlink("/proc/self", self, sizeof self - 1) == 1 && !strcmp(self, "1"))
-			views();
-		_exit(0);
-	}
-	ended_well(pid);
-	return 0;
-}
-
 static int channel[2];
 
 /* Sends a byte, naming somebody if that is wanted. */
@@ -512,6 +494,27 @@ static int messages(void)
 	CHECK(send_as(NULL) == 1);
 	is_sender(getpid(), 0, 0);
 	CHECK(send_as(&user) == 1);
+	return 0;
+}
+
+/* All this in a pid namespace with a /proc of its own. */
+static int other_proc(void)
+{
+	CHECK(unshare(CLONE_NEWPID | CLONE_NEWNS) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		char self[16] = "";
+		CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+		CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+		/* A container that hides parts of /proc is refused a new one, and has the old one again. */
+		if (readlink("/proc/self", self, sizeof self - 1) == 1 && !strcmp(self, "1")) {
+			views();
+			sockets();
+			messages();
+		}
+		_exit(0);
+	}
+	ended_well(pid);
 	return 0;
 }
 

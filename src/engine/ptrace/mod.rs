@@ -255,10 +255,10 @@ impl Engine {
                 watch.ends(&slot.tracee, Outcome::Killed);
             }
             self.run.pins.borrow_mut().ended(&slot.pin);
-            let (process, cred) = (slot.tracee.process(), slot.tracee.cred());
+            let (process, cred, inner) = (slot.tracee.process(), slot.tracee.cred(), slot.tracee.inner());
             self.adopt_orphans_of(slot.tracee);
             if process == tid {
-                self.run.departed.borrow_mut().note(tid, cred);
+                self.run.departed.borrow_mut().note(tid, cred, inner);
             }
         }
         if tid != self.main {

@@ -8,6 +8,7 @@ use remainroot_shims::guest::Guest;
 
 use super::Engine;
 use super::files::{is_dead, kin_of};
+use super::pids;
 use super::run::Slot;
 use super::stop::Stopped;
 use super::strict::Filters;
@@ -94,6 +95,10 @@ impl Engine {
     /// `filters` are those that its parent had when it made it, where the parent itself has said so.
     pub(super) fn adopt(&mut self, parent: &Tracee, child: i32, own_process: bool, filters: Option<Filters>) {
         let tracee = if own_process { parent.forked(child) } else { parent.heir(child) };
+        if own_process && self.run.wants_senders.get() && self.run.has_other_procs.get() {
+            // It may have sent something and be gone before anybody asks.
+            tracee.set_inner(pids::inner(&self.run, child));
+        }
         {
             let filters = filters.unwrap_or_else(|| Filters::of_stranger(&self.run, child));
             let mut tasks = self.run.tasks.borrow_mut();

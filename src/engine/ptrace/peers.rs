@@ -10,7 +10,7 @@ use remainroot_shims::cred::Cred;
 use remainroot_shims::guest::{Guest, Peer, Whom};
 
 use super::files::status_field;
-use super::pids::{self, Names};
+use super::pids::{self, Inner, Names};
 use super::run::Run;
 use super::tracee::Tracee;
 use crate::sys::{fd, peer};
@@ -19,7 +19,7 @@ use crate::sys::{fd, peer};
 /// have connected, are still there to be asked about.
 #[derive(Default)]
 pub(super) struct Departed {
-    who: AHashMap<i32, Rc<Cred>>,
+    who: AHashMap<i32, (Rc<Cred>, Option<Inner>)>,
     order: VecDeque<i32>,
 }
 
@@ -27,17 +27,27 @@ pub(super) struct Departed {
 const REMEMBERED: usize = 1024;
 
 impl Departed {
-    /// A process has ended.
-    pub fn note(&mut self, pid: i32, cred: Rc<Cred>) {
+    /// A process has ended. `inner`: what its like may call it, where that is known and not `pid`.
+    pub fn note(&mut self, pid: i32, cred: Rc<Cred>, inner: Option<Inner>) {
         if cred.is_plain_root() {
             self.forget(pid);
-        } else if self.who.insert(pid, cred).is_none() {
+        } else if self.who.insert(pid, (cred, inner)).is_none() {
             self.order.push_back(pid);
         }
         while self.order.len() > REMEMBERED {
             let oldest = self.order.pop_front();
             oldest.and_then(|oldest| self.who.remove(&oldest));
         }
+    }
+
+    /// The last one that was called so.
+    pub fn named(&self, inner: Inner) -> Option<i32> {
+        self.order.iter().rev().copied().find(|pid| self.inner(*pid) == Some(inner))
+    }
+
+    /// What this one was called.
+    pub fn inner(&self, pid: i32) -> Option<Inner> {
+        self.who.get(&pid).and_then(|(_, inner)| *inner)
     }
 
     /// A new task has this number.
@@ -51,7 +61,7 @@ impl Departed {
 /// The virtual credentials of a task, alive or not. `None` for one that is none of ours, or was root.
 pub(super) fn cred_of(run: &Run, tid: i32) -> Option<Rc<Cred>> {
     let alive = run.tasks.borrow().get(tid).map(|slot| slot.tracee.cred());
-    alive.or_else(|| run.departed.borrow().who.get(&tid).cloned())
+    alive.or_else(|| run.departed.borrow().who.get(&tid).map(|(cred, _)| cred.clone()))
 }
 
 /// See [`Guest::peers`].
@@ -132,12 +142,12 @@ mod tests {
         let user = Rc::new(Cred::login(Uid::new(33).unwrap(), Gid::new(33).unwrap(), vec![]));
         let mut departed = Departed::default();
         for pid in 1..=3000 {
-            departed.note(pid, user.clone());
+            departed.note(pid, user.clone(), None);
         }
         assert_eq!((departed.who.len(), departed.order.len()), (REMEMBERED, REMEMBERED));
         assert!(departed.who.contains_key(&3000) && !departed.who.contains_key(&1));
         departed.forget(3000);
-        departed.note(2999, Rc::new(Cred::root()));
+        departed.note(2999, Rc::new(Cred::root()), None);
         assert!(!departed.who.contains_key(&3000) && !departed.who.contains_key(&2999));
     }
 }

@@ -21,9 +21,25 @@ pub(super) fn named_by(run: &Run, tracee: &Tracee, pid: i32) -> Option<i32> {
         // The namespace that the tracer sees the tasks in.
         return Some(pid);
     }
-    let names = Names { level: Some((depth, namespace(proc, tid, 0)?)) };
+    let home = namespace(proc, tid, 0)?;
+    let names = Names { level: Some((depth, home)) };
     let tids: Vec<i32> = run.tasks.borrow().iter().map(|slot| slot.tracee.tid()).collect();
-    tids.into_iter().find(|other| names.name(run, *other) == Some(pid))
+    let alive = tids.into_iter().find(|other| names.name(run, *other) == Some(pid));
+    alive.or_else(|| run.departed.borrow().named(Inner { pid, namespace: home }))
+}
+
+/// What a process is called in a pid namespace that a guest has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Inner {
+    pid: i32,
+    namespace: u64,
+}
+
+/// What this one is called in its own. `None` if it lives in the namespace that the tracer sees.
+pub(super) fn inner(run: &Run, tid: i32) -> Option<Inner> {
+    let proc = run.proc.as_raw_fd();
+    let numbers = numbers(proc, tid).filter(|numbers| numbers.len() > 1)?;
+    Some(Inner { pid: *numbers.last()?, namespace: namespace(proc, tid, 0)? })
 }
 
 /// How a guest calls others.
@@ -45,7 +61,10 @@ impl Names {
     pub fn name(&self, run: &Run, tid: i32) -> Option<i32> {
         let Some((depth, home)) = self.level else { return Some(tid) };
         let proc = run.proc.as_raw_fd();
-        let numbers = numbers(proc, tid)?;
+        let Some(numbers) = numbers(proc, tid) else {
+            let departed = run.departed.borrow();
+            return departed.inner(tid).filter(|inner| inner.namespace == home).map(|inner| inner.pid);
+        };
         let number = *numbers.get(depth - 1)?;
         (namespace(proc, tid, numbers.len() - depth) == Some(home)).then_some(number)
     }

@@ -45,6 +45,8 @@ pub(super) struct Tracee {
     dumpable: RefCell<Rc<Cell<u8>>>,
     /// For borrowing its descriptors; made when first needed, `None` where it cannot be had.
     handle: OnceCell<Option<OwnedFd>>,
+    /// See [`Tracee::inner`].
+    inner: Cell<Option<pids::Inner>>,
 }
 
 const NO_CALL: Call = Call { abi: Abi::X86_64, nr: 0, args: [0; 6] };
@@ -69,6 +71,7 @@ impl Tracee {
             slow_memory: Cell::default(),
             dumpable: RefCell::new(Rc::new(Cell::new(1))),
             handle: OnceCell::new(),
+            inner: Cell::default(),
         })
     }
 
@@ -120,12 +123,23 @@ impl Tracee {
             slow_memory: self.slow_memory.clone(),
             dumpable: RefCell::new(dumpable),
             handle: OnceCell::new(),
+            inner: Cell::default(),
         })
     }
 
     /// The process that it is a thread of.
     pub fn process(&self) -> i32 {
         *self.process.get_or_init(|| files::process_of(&self.run, self.tid))
+    }
+
+    /// What it is called in its own pid namespace, if that was noted.
+    pub fn inner(&self) -> Option<pids::Inner> {
+        self.inner.get()
+    }
+
+    /// Notes that.
+    pub fn set_inner(&self, inner: Option<pids::Inner>) {
+        self.inner.set(inner);
     }
 
     /// Notes the call that it stopped for.
