@@ -214,6 +214,11 @@ fn signals_while_filters_are_added() {
 }
 
 #[test]
+fn ignored_signals_end_no_call() {
+    prints_of("ignored", "all", "wrong 0\n");
+}
+
+#[test]
 fn signals_end_the_calls_that_filters_broke_off() {
     prints_of("strict", "signalled", "wrong 0\n");
 }

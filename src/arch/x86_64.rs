@@ -98,6 +98,48 @@ pub fn is_close(pid: i32, nr: u32) -> Result<bool> {
     })
 }
 
+/// Whether `nr`, which the task is on its way out of, is a call that the kernel never makes again by itself
+/// (epoll_wait, semop, sigtimedwait, io_getevents of signal(7)), and was to wait without a limit. In the ABI that the
+/// task is in by its mode, as in [`is_close`].
+pub fn waits_for_ever(pid: i32, nr: u32) -> Result<bool> {
+    use syscalls::{x86, x86_64};
+    let abi = if is_64_bit(pid)? { Abi::X86_64 } else { Abi::I386 };
+    let argument = |n: usize| peek_user(pid, argument_registers(abi)[n]);
+    let is_negative = |n| Ok((argument(n)? as i32) < 0);
+    let is_null = |n| Ok(argument(n)? == 0);
+    match abi {
+        Abi::X86_64 => match x86_64::Sysno::new(nr as usize) {
+            Some(x86_64::Sysno::epoll_wait | x86_64::Sysno::epoll_pwait) => is_negative(3),
+            Some(x86_64::Sysno::epoll_pwait2 | x86_64::Sysno::semtimedop) => is_null(3),
+            Some(x86_64::Sysno::semop) => Ok(true),
+            Some(x86_64::Sysno::rt_sigtimedwait) => is_null(2),
+            Some(x86_64::Sysno::io_getevents | x86_64::Sysno::io_pgetevents) => is_null(4),
+            _ => Ok(false),
+        },
+        Abi::I386 => match x86::Sysno::new(nr as usize) {
+            Some(x86::Sysno::epoll_wait | x86::Sysno::epoll_pwait) => is_negative(3),
+            Some(x86::Sysno::epoll_pwait2 | x86::Sysno::semtimedop_time64) => is_null(3),
+            // The first argument: version, and which of ipc(2)'s calls. The time limit is the fifth.
+            Some(x86::Sysno::ipc) => match argument(0)? & 0xFFFF {
+                SEMOP => Ok(true),
+                SEMTIMEDOP => is_null(5),
+                _ => Ok(false),
+            },
+            Some(x86::Sysno::rt_sigtimedwait | x86::Sysno::rt_sigtimedwait_time64) => is_null(2),
+            Some(x86::Sysno::io_getevents | x86::Sysno::io_pgetevents | x86::Sysno::io_pgetevents_time64) => {
+                is_null(4)
+            }
+            _ => Ok(false),
+        },
+    }
+}
+
+/// `SEMOP` of linux/ipc.h.
+const SEMOP: u64 = 1;
+
+/// `SEMTIMEDOP` of linux/ipc.h.
+const SEMTIMEDOP: u64 = 4;
+
 /// Bytes set aside for a [`filter_pointer`].
 pub const FILTER_POINTER_SIZE: usize = 16;
 

@@ -195,10 +195,9 @@ fn nobody_reads_what_is_written() {
         // What is listed for people may end where they have seen enough.
         (&["show", "-r", "--store", "memory", "tree"], Some(0)),
     ] {
-        let mut child = home.owners(words);
-        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let output = child.wait_with_output().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = home.owners(words).stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert_eq!(output.status.code(), status, "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -196,6 +196,7 @@ impl Engine {
     /// holds back and no handler catches.
     fn on_signal(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
         self.note_signal(&stopped)?;
+        self.note_ignored(&stopped, signal)?;
         self.tell_of_signal(stopped.tid(), signal)?;
         self.go_on(stopped, signal)
     }

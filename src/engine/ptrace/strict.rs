@@ -14,6 +14,7 @@
 //! Where a filter cannot be added (the guest lives in a namespace in which it has no capabilities, or its memory is at
 //! its limit), the task is stopped at the entry of every call, and the table is asked here: right, and slow.
 
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use remainroot_shims::abi::{Abi, Call};
@@ -21,7 +22,7 @@ use remainroot_shims::guest::Guest;
 use remainroot_shims::table::{self, Needs};
 
 use super::Engine;
-use super::files::{process_of, status_number};
+use super::files::{field_of, process_of, status, status_number};
 use super::run::{Phase, Run, Slot};
 use super::stop::Stopped;
 use crate::arch;
@@ -141,6 +142,17 @@ impl Run {
     }
 }
 
+/// Whether a task ignores a signal: by its own will, or by default, as those that tell of others.
+fn ignores(run: &Run, tid: i32, signal: i32) -> bool {
+    const BY_DEFAULT: [i32; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
+    let Some(status) = status(run.proc.as_raw_fd(), tid) else { return false };
+    let has = |field| {
+        let set = field_of(&status, field).and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
+        set & 1 << (signal - 1) != 0
+    };
+    has("SigIgn:") || BY_DEFAULT.contains(&signal) && !has("SigCgt:")
+}
+
 impl Engine {
     /// How a task that is about nothing in particular is let go: to its next call if there is something to be done
     /// then.
@@ -201,6 +213,26 @@ impl Engine {
             Some(BrokenOff { nr, result }) => arch::end_call(stopped.tid(), nr, result),
             None => Ok(()),
         }
+    }
+
+    /// A signal is about to be delivered that the guest ignores, so that natively it would not have been woken: the
+    /// kernel keeps even these for a tracer (`sig_ignored`). The call that it broke off is made again; but for one with
+    /// a time limit, of which nobody can tell how much has passed.
+    pub(super) fn note_ignored(&self, stopped: &Stopped, signal: i32) -> Result<(), Lost> {
+        let tid = stopped.tid();
+        let is_free = self.run.tasks.borrow().get(tid).is_some_and(|slot| matches!(slot.phase, Phase::Free));
+        let Some((nr, result)) = arch::ending_call(tid)?.filter(|(_, result)| is_free && *result == EINTR)
+        else {
+            return Ok(());
+        };
+        if !arch::waits_for_ever(tid, nr)? || !ignores(&self.run, tid, signal) {
+            return Ok(());
+        }
+        arch::make_again(tid, nr)?;
+        if let Some(slot) = self.run.tasks.borrow_mut().get_mut(tid) {
+            slot.filters.broken_off = Some(BrokenOff { nr, result });
+        }
+        Ok(())
     }
 
     /// A syscall-stop of a task that is not about anything of ours: it waits for a filter, or cannot have one.
