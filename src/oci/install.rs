@@ -27,6 +27,12 @@ const OPENING: &str =
 /// Ends the first line.
 const CLOSING: &str = "\n";
 
+/// Where images are, for root.
+const ROOTS_STORAGE: &str = "/var/lib/containers/storage";
+
+/// Where containers/storage mounts them, for root.
+const ROOTS_RUN: &str = "/run/containers/storage";
+
 /// Who is to be told of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -105,7 +111,7 @@ impl Places {
                 .mended_by("call this as the user whose containers they are"));
             }
             let [config, data] = ["/etc/containers", "/usr/local/share/remainroot"].map(PathBuf::from);
-            return Ok(Places { config, data, storage: "/var/lib/containers/storage".into() });
+            return Ok(Places { config, data, storage: ROOTS_STORAGE.into() });
         }
         let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         let below_home = |below: &str| absolute("HOME").map(|home| home.join(below));
@@ -325,8 +331,13 @@ fn storage(
     let answer = may_ask.then(|| hand_on::ask(Path::new(name), &words)).flatten().unwrap_or_default();
     let driver = String::from_utf8(answer).unwrap_or_default().trim().to_owned();
     if !driver.is_empty() && driver.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        // The defaults, which are only known to programs of others than root.
+        let roots = match geteuid().is_root() {
+            true => format!("runroot = \"{ROOTS_RUN}\"\ngraphroot = \"{ROOTS_STORAGE}\"\n"),
+            false => String::new(),
+        };
         let body = format!(
-            "[storage]\ndriver = \"{driver}\"\n\n[storage.options.{driver}]\nignore_chown_errors = \"true\"\n"
+            "[storage]\ndriver = \"{driver}\"\n{roots}\n[storage.options.{driver}]\nignore_chown_errors = \"true\"\n"
         );
         wanted.push(Wanted::text(path, &body));
         return Ok(());
