@@ -196,7 +196,7 @@ impl Index {
         };
         if keeper.add(row) {
             let changes = self.changes.as_deref();
-            keeper.late().hold().flush(&self.db, changes).map_err(|error| self.fault(&error))?;
+            keeper.late().flush(&self.db, changes).map_err(|error| self.fault(&error))?;
         }
         let held = keeper.late().hold();
         self.count_change();
@@ -284,8 +284,11 @@ impl Index {
 
     /// Notes that a transaction of ours is done: others will look again.
     fn note_change(&self) {
+        let mut keeper = self.keeper.borrow_mut();
+        let held = keeper.as_ref().map(|keeper| keeper.late().hold());
         self.count_change();
-        if let Some(keeper) = &mut *self.keeper.borrow_mut() {
+        drop(held);
+        if let Some(keeper) = &mut *keeper {
             keeper.note();
         }
     }
@@ -308,17 +311,17 @@ impl Index {
     ) -> Result<(), Fault> {
         {
             let keeper = self.keeper.borrow();
-            let mut late = keeper.as_ref().map(|keeper| keeper.late().hold());
-            // Before it, too: whoever writes late rows after us must not overlook it.
+            let late = keeper.as_ref().map(|keeper| keeper.late().hold());
+            // Before it, too: who writes late rows after us, in whatever process, must not overlook it.
             self.count_change();
-            self.db
-                .prepare_cached(query)
-                .and_then(|mut statement| statement.execute(params))
-                .map_err(|error| self.fault(&error))?;
-            if let Some(late) = &mut late {
+            if let Some(mut late) = late {
                 late.remove(fs, ino, btime);
             }
         }
+        self.db
+            .prepare_cached(query)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(|error| self.fault(&error))?;
         self.note_change();
         Ok(())
     }

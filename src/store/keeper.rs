@@ -128,7 +128,7 @@ fn run(db: &Connection, signs: &Signs) {
         // In this order: what is added after the rows were taken is a change again.
         if signs.dirty.swap(false, Ordering::AcqRel) {
             // What cannot be written (the disk is full) waits for the next time, and is in the files.
-            let _ = signs.late.hold().flush(db, signs.changes.as_deref());
+            let _ = signs.late.flush(db, signs.changes.as_deref());
             if !signs.many.swap(false, Ordering::AcqRel) {
                 sync(db);
             }

@@ -2,7 +2,8 @@
 //!
 //! A thread waits for a bell in the page that all processes with the index share (a futex: it costs nothing until it
 //! rings). Whoever is about to write a record with such traits rings it, before the record can be read, so that nobody
-//! who is killed in between keeps the news to himself.
+//! who is killed in between keeps the news to himself. It also rings for a turn that this process keeps to itself
+//! ([`Changes::turn`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use super::changes::Changes;
 use super::row::Traits;
-use crate::sys::shared::{Counter, Rung};
+use crate::sys::shared::Rung;
 use crate::sys::signal;
 
 /// What calls `wake` until that says it was heard.
@@ -43,10 +44,11 @@ impl News {
         // From before the index is asked what is in it.
         let start = changes.page().rung();
         changes.page().begin_to_listen();
+        changes.may_keep(true);
         // Signals, the tracer's alarm among them, are for its own thread alone.
         let mask = signal::set_mask(&signal::all());
         let named = thread::Builder::new().name("store news".to_owned()).stack_size(64 * 1024);
-        let started = named.spawn(move || run(changes.page(), start, &signs, &wake));
+        let started = named.spawn(move || run(&changes, start, &signs, &wake));
         signal::set_mask(&mask);
         // Otherwise `news` stops listening here.
         started.ok().map(|_| news)
@@ -61,15 +63,18 @@ impl News {
 impl Drop for News {
     fn drop(&mut self) {
         self.signs.stop.store(true, Ordering::Release);
+        self.changes.may_keep(false);
         self.changes.page().end_listening();
         self.changes.page().wake();
     }
 }
 
-fn run(page: &Counter, mut seen: Rung, signs: &Signs, wake: &Wake) {
+fn run(changes: &Changes, mut seen: Rung, signs: &Signs, wake: &Wake) {
+    let page = changes.page();
     while !signs.stop.load(Ordering::Acquire) {
         page.await_more(&seen);
         let now = page.rung();
+        changes.give_way();
         let traits = now.since(&seen);
         seen = now;
         let new = traits & !signs.traits.fetch_or(traits, Ordering::AcqRel);

@@ -29,6 +29,8 @@ struct Layout {
     listeners: AtomicU32,
     /// How often for which kind.
     kinds: [AtomicU32; KINDS],
+    /// How often somebody wanted what another process kept to itself.
+    wanted: AtomicU32,
 }
 
 /// How often the bell has rung, and for what.
@@ -93,6 +95,17 @@ impl Counter {
         if layout.listeners.load(Ordering::SeqCst) > 0 {
             self.wake();
         }
+    }
+
+    /// How often somebody wanted what another process keeps to itself.
+    pub fn wanted(&self) -> u32 {
+        self.layout().wanted.load(Ordering::SeqCst)
+    }
+
+    /// Says that somebody wants it, and wakes whoever listens.
+    pub fn want(&self) {
+        self.layout().wanted.fetch_add(1, Ordering::SeqCst);
+        self.ring(0);
     }
 
     /// Wakes all that listen.
