@@ -24,6 +24,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::changes::{Changes, Turn};
 use super::fault::{Fault, Kind};
+use super::filter::Filter;
 use super::keeper::Keeper;
 use super::news::News;
 use super::row::{Row, Traits, decode, encode, pack};
@@ -65,6 +66,7 @@ pub struct Index {
     /// The count of transactions that this process knows of.
     known: Cell<u64>,
     keeper: RefCell<Option<Keeper>>,
+    filter: Filter,
 }
 
 impl Index {
@@ -106,7 +108,14 @@ impl Index {
         whole(&db, &path)?;
         let changes = (mode == Mode::Write).then(|| count(dir).map(Arc::new)).transpose()?;
         let known = changes.as_ref().map_or(0, |changes| changes.all());
-        Ok(Index { path, db, changes, known: Cell::new(known), keeper: RefCell::default() })
+        Ok(Index {
+            path,
+            db,
+            changes,
+            known: Cell::new(known),
+            keeper: RefCell::default(),
+            filter: Filter::default(),
+        })
     }
 
     /// Lets a thread of its own sync it from now on, and not those who change it.
@@ -125,15 +134,13 @@ impl Index {
     /// The records of an inode number: of the inode that has it now, and perhaps of earlier ones; with overlays, of
     /// inodes that share it.
     pub fn get(&self, fs: u64, ino: u64) -> Result<Vec<Row>, Fault> {
-        const QUERY: &str = "SELECT btime, traits, value FROM owners WHERE fs = ? AND ino = ?";
-        let mut statement = self.db.prepare_cached(QUERY).map_err(|error| self.fault(&error))?;
-        let mut rows = statement.query(params![fs as i64, ino as i64]).map_err(|error| self.fault(&error))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
-            let read = || -> rusqlite::Result<Option<Row>> {
-                Ok(decode(fs, ino, row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
-            };
-            found.push(read().map_err(|error| self.fault(&error))?.ok_or_else(|| self.senseless())?);
+        let of_others = self.changes.as_ref().map(|changes| changes.of_others());
+        let mut found = match of_others {
+            Some(of_others) if !self.filter.may_have(of_others, fs, ino) => Vec::new(),
+            _ => self.read(fs, ino)?,
+        };
+        if let Some(of_others) = of_others.filter(|_| found.is_empty()) {
+            self.missed(of_others)?;
         }
         if let Some(keeper) = &*self.keeper.borrow() {
             for row in keeper.late().hold().of(fs, ino, self.changes.as_deref()) {
@@ -146,6 +153,49 @@ impl Index {
             }
         }
         Ok(found)
+    }
+
+    /// The records of an inode number that are in the database.
+    fn read(&self, fs: u64, ino: u64) -> Result<Vec<Row>, Fault> {
+        const QUERY: &str = "SELECT btime, traits, value FROM owners WHERE fs = ? AND ino = ?";
+        let mut statement = self.db.prepare_cached(QUERY).map_err(|error| self.fault(&error))?;
+        let mut rows = statement.query(params![fs as i64, ino as i64]).map_err(|error| self.fault(&error))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| self.fault(&error))? {
+            let read = || -> rusqlite::Result<Option<Row>> {
+                Ok(decode(fs, ino, row.get(0)?, row.get(1)?, row.get_ref(2)?.as_blob()?))
+            };
+            found.push(read().map_err(|error| self.fault(&error))?.ok_or_else(|| self.senseless())?);
+        }
+        Ok(found)
+    }
+
+    /// Notes that a number was looked up in vain.
+    fn missed(&self, of_others: u64) -> Result<(), Fault> {
+        // Rows take 30 bytes at least.
+        let most = || {
+            let pages: i64 = self.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap_or(i64::MAX);
+            (pages as usize).saturating_mul(1024 / 30)
+        };
+        if !self.filter.missed(of_others, most) {
+            return Ok(());
+        }
+        let fill = || -> rusqlite::Result<()> {
+            let mut statement = self.db.prepare_cached("SELECT fs, ino FROM owners")?;
+            let mut numbers = Vec::new();
+            // First those that may be there before the others were read, or will be after.
+            if let Some(keeper) = &*self.keeper.borrow() {
+                keeper.late().hold().each(|fs, ino| numbers.push((fs, ino)));
+            }
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                numbers.push((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64));
+            }
+            self.filter.make(of_others, numbers.len());
+            numbers.into_iter().for_each(|(fs, ino)| self.filter.add(fs, ino));
+            Ok(())
+        };
+        fill().map_err(|error| self.fault(&error))
     }
 
     /// Calls `each` with every record, by file system and number, until it has enough.
@@ -180,6 +230,7 @@ impl Index {
         const QUERY: &str = "INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE \
             SET traits = excluded.traits, value = excluded.value";
         let value = encode(row);
+        self.filter.add(row.fs, row.ino);
         self.change(
             (row.fs, row.ino, row.btime),
             QUERY,
@@ -194,6 +245,7 @@ impl Index {
             drop(guard);
             return self.put(&row);
         };
+        self.filter.add(row.fs, row.ino);
         if keeper.add(row) {
             let changes = self.changes.as_deref();
             keeper.late().flush(&self.db, changes).map_err(|error| self.fault(&error))?;

@@ -119,6 +119,11 @@ impl Held<'_> {
             .map(|(_, (row, _))| row)
     }
 
+    /// File systems and inode numbers of all.
+    pub fn each(&self, mut each: impl FnMut(u64, u64)) {
+        self.0.waiting.keys().chain(self.0.flying.keys()).for_each(|(fs, ino, _)| each(*fs, *ino));
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.waiting.is_empty() && self.0.flying.is_empty()

@@ -8,6 +8,7 @@ mod entry;
 mod fake;
 mod fault;
 mod file;
+mod filter;
 mod index;
 mod keeper;
 mod kept;
