@@ -70,6 +70,11 @@ fn messages_tell_who_sent_them() {
     agrees("messages");
 }
 
+#[test]
+fn many_messages_at_once_tell_who_sent_them() {
+    agrees("many-messages");
+}
+
 /// A cluster whose local connections are authenticated by who connects, and two who connect.
 const CLUSTER: &str = r#"
 bin=$1 dir=$2

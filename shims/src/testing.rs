@@ -3,8 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::future::Future;
 use std::ops::Range;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
@@ -27,6 +30,8 @@ pub struct Fake {
     pub recorded: Cell<Needs>,
     /// The one path at which there is nothing.
     pub missing: Option<CString>,
+    /// What the kernel says to every host call.
+    pub kernel: Cell<Result<u64, Errno>>,
 }
 
 /// The one file there is.
@@ -67,6 +72,7 @@ impl Fake {
             records: RefCell::default(),
             recorded: Cell::new(Needs::empty()),
             missing: None,
+            kernel: Cell::new(Ok(0)),
         }
     }
 
@@ -75,6 +81,24 @@ impl Fake {
         let mut call = self.call();
         call.args[..args.len()].copy_from_slice(args);
         shim(self, &call)
+    }
+
+    /// Makes a call by a shim that may ask the kernel, which says `kernel` to all.
+    pub fn serve<F: Future<Output = Answer>>(
+        self,
+        shim: impl FnOnce(Rc<dyn Guest>, Call) -> F,
+        args: &[u64],
+        kernel: Result<u64, Errno>,
+    ) -> Answer {
+        let mut call = self.call();
+        call.args[..args.len()].copy_from_slice(args);
+        self.kernel.set(kernel);
+        let mut shim = pin!(shim(Rc::new(self), call));
+        loop {
+            if let Poll::Ready(answer) = shim.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return answer;
+            }
+        }
     }
 
     /// Its credentials now.
@@ -222,7 +246,7 @@ impl Guest for Fake {
     fn submit(&self, _: Host) {}
 
     fn take_reply(&self) -> Option<Result<u64, Errno>> {
-        None
+        Some(self.kernel.get())
     }
 }
 

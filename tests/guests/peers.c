@@ -518,12 +518,102 @@ static int other_proc(void)
 	return 0;
 }
 
+enum { MANY = 3 };
+
+/* Several messages at once, each with the credentials that it is given. */
+struct many {
+	struct mmsghdr headers[MANY];
+	struct iovec data[MANY];
+	union {
+		char bytes[256];
+		struct cmsghdr align;
+	} control[MANY];
+	char byte[MANY];
+};
+
+static struct many *prepare(struct many *many)
+{
+	memset(many, 0, sizeof *many);
+	for (int n = 0; n < MANY; n++) {
+		struct msghdr *header = &many->headers[n].msg_hdr;
+		many->data[n] = (struct iovec){ &many->byte[n], 1 };
+		header->msg_iov = &many->data[n];
+		header->msg_iovlen = 1;
+		header->msg_control = &many->control[n];
+		header->msg_controllen = CMSG_SPACE(sizeof(struct ucred));
+	}
+	return many;
+}
+
+static void name_sender(struct many *many, int n, struct ucred who)
+{
+	struct cmsghdr *control = &many->control[n].align;
+	control->cmsg_level = SOL_SOCKET;
+	control->cmsg_type = SCM_CREDENTIALS;
+	control->cmsg_len = CMSG_LEN(sizeof who);
+	memcpy(CMSG_DATA(control), &who, sizeof who);
+}
+
+static void many_messages_of_33(void)
+{
+	struct many many;
+	struct ucred me = { getpid(), 33, 33 }, root = { getpid(), 0, 33 };
+	for (int refused = MANY; refused >= 0; refused--) {
+		prepare(&many);
+		for (int n = 0; n < MANY; n++)
+			name_sender(&many, n, n == refused ? root : me);
+		/* Those before the one that may not be sent are. */
+		int sent = syscall(SYS_sendmmsg, channel[1], many.headers, MANY, 0);
+		CHECK(refused ? sent == refused : sent == -1 && errno == EPERM);
+		struct ucred last;
+		memcpy(&last, CMSG_DATA(&many.control[MANY - 1].align), sizeof last);
+		CHECK(last.uid == (refused == MANY - 1 ? 0 : 33));
+	}
+	CHECK(write(channel[1], "", 1) == 1);
+}
+
+static int many_messages(void)
+{
+#ifdef SYS_recvmmsg_time64
+	const int calls[] = { SYS_recvmmsg, SYS_recvmmsg_time64 };
+#else
+	const int calls[] = { SYS_recvmmsg, SYS_recvmmsg };
+#endif
+	int on = 1;
+	struct many many;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel) == 0);
+	CHECK(setsockopt(channel[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		become(33);
+		many_messages_of_33();
+		for (;;)
+			pause();
+	}
+	/* Three, two, one, none, and the last one. */
+	for (int left = 7, round = 0; left > 0; round++) {
+		int got = syscall(calls[round % 2], channel[0], prepare(&many)->headers, MANY, MSG_WAITFORONE, NULL);
+		CHECK(got > 0);
+		for (int n = 0; n < got && n < MANY; n++) {
+			struct cmsghdr *control = CMSG_FIRSTHDR(&many.headers[n].msg_hdr);
+			struct ucred who = { 0 };
+			CHECK(control && control->cmsg_type == SCM_CREDENTIALS);
+			if (control)
+				memcpy(&who, CMSG_DATA(control), sizeof who);
+			CHECK(who.pid == pid && who.uid == 33 && who.gid == 33);
+		}
+		left -= got > 0 ? got : left;
+	}
+	put_down(pid);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
 		{ "sockets", sockets }, { "views", views }, { "other-proc", other_proc },
-		{ "messages", messages },
+		{ "messages", messages }, { "many-messages", many_messages },
 	};
 	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

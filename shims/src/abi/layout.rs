@@ -235,6 +235,11 @@ impl StatLayout {
         self.tells_identity
     }
 
+    /// Whether an inode number fits.
+    pub const fn holds(&self, ino: u64) -> bool {
+        self.ino.width >= 8 || ino >> (8 * self.ino.width) == 0
+    }
+
     /// Reads the fields.
     pub fn decode(&self, bytes: &[u8]) -> StatFields {
         let (sec, nsec) = self.ctime;

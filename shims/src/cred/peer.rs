@@ -14,21 +14,26 @@ impl Cred {
             || self.capable(CapSet::KILL)
     }
 
-    /// Whether that task's nice value may be set (`set_one_prio_perm`).
+    /// Whether that task's nice value may be set (`set_one_prio_perm`, `cap_safe_nice`).
     pub fn may_renice(&self, target: &Cred) -> bool {
         let me = self.uid.effective;
-        target.uid.real == me || target.uid.effective == me || self.capable(CapSet::SYS_NICE)
+        self.is_safe_to_renice(target, target.uid.real == me || target.uid.effective == me)
     }
 
-    /// Whether its scheduling policy and CPUs may be set (`check_same_owner`).
+    /// Rule "the more capable": who lacks a capability of the target's needs one for this, whosever the target is.
+    fn is_safe_to_renice(&self, target: &Cred, is_own: bool) -> bool {
+        (is_own && self.caps.permitted.contains(target.caps.permitted)) || self.capable(CapSet::SYS_NICE)
+    }
+
+    /// Whether its scheduling policy and CPUs may be set (`check_same_owner`, `cap_safe_nice`).
     pub fn may_schedule(&self, target: &Cred) -> bool {
         self.may_renice(target)
     }
 
-    /// Whether its I/O priority may be set (`set_task_ioprio`).
+    /// Whether its I/O priority may be set (`set_task_ioprio`, `cap_safe_nice`).
     pub fn may_set_io_priority(&self, target: &Cred) -> bool {
         let owner = target.uid.real;
-        owner == self.uid.effective || owner == self.uid.real || self.capable(CapSet::SYS_NICE)
+        self.is_safe_to_renice(target, owner == self.uid.effective || owner == self.uid.real)
     }
 
     /// Whether all ids of that task's user and group, but those for files, are the caller's real ones.
@@ -87,10 +92,14 @@ mod tests {
         assert!(user(34).may_signal(&program), "effective against saved");
         assert!(user(33).may_renice(&program), "effective against real");
         assert!(user(34).may_renice(&program), "effective against effective");
+        program.caps.permitted = CapSet::CHOWN;
+        assert!(!user(33).may_renice(&program), "it is more capable");
+        program.caps.permitted = CapSet::empty();
         assert!(program.may_set_io_priority(&user(33)) && program.may_set_io_priority(&user(34)));
         assert!(!user(34).may_set_io_priority(&program), "the real id alone counts");
         assert!(!user(33).may_limit(&program), "all ids count");
-        let back = Cred::root().setresuid(KeepUid::Keep, KeepUid::from_raw(33), KeepUid::Keep).unwrap();
+        let mut back = Cred::root().setresuid(KeepUid::Keep, KeepUid::from_raw(33), KeepUid::Keep).unwrap();
+        back.caps.permitted = CapSet::empty();
         assert!(
             user(33).may_renice(&back) && !user(33).may_signal(&back),
             "effective ids are no targets of signals"

@@ -290,6 +290,8 @@ pub fn of(name: &str) -> Option<Signature> {
         "setsockopt" => (&[Fd, Int, Int, Hex, Int], "sk_setsockopt"),
         "sendmsg" => (&[Fd, Hex, Hex], "scm_check_creds"),
         "recvmsg" => (&[Fd, Hex, Hex], "scm_recv_unix"),
+        "sendmmsg" => (&[Fd, Hex, Int, Hex], "scm_check_creds"),
+        "recvmmsg" | "recvmmsg_time64" => (&[Fd, Hex, Int, Hex, Hex], "scm_recv_unix"),
         "getsockopt" => (&[Fd, Int, Int, Hex, Hex], "sk_getsockopt"),
         // Without a shim, and told of all the same.
         "ptrace" | "quotactl" | "quotactl_fd" | "keyctl" | "bpf" => (&[Int, Hex, Hex, Hex], ""),

@@ -23,13 +23,15 @@ struct Layout {
     word: usize,
     /// Where the address of the control data is; their length comes behind it.
     control: usize,
+    /// Bytes in `struct mmsghdr`, which begins with a `struct msghdr`.
+    many: u64,
 }
 
 impl Layout {
     fn of(abi: Abi) -> Layout {
         match abi {
-            Abi::X86_64 => Layout { word: 8, control: 32 },
-            Abi::I386 => Layout { word: 4, control: 16 },
+            Abi::X86_64 => Layout { word: 8, control: 32, many: 64 },
+            Abi::I386 => Layout { word: 4, control: 16, many: 32 },
         }
     }
 
@@ -71,12 +73,10 @@ impl Ucred {
             };
             if (word(layout.word)?, word(layout.word + 4)?) == (SOL_SOCKET, SCM_CREDENTIALS) {
                 let (pid, uid, gid) = (word(head)? as i32, word(head + 4)?, word(head + 8)?);
-                return (length >= head + 12).then_some(Ucred {
-                    at: start + (at + head) as u64,
-                    pid,
-                    uid,
-                    gid,
-                });
+                // Of any other length, or not all there, they are an error (`__scm_send`).
+                let is_whole = length == head + 12 && message.len() >= length;
+                let at = start.wrapping_add((at + head) as u64);
+                return is_whole.then_some(Ucred { at, pid, uid, gid });
             }
             at = at.checked_add(length.checked_next_multiple_of(layout.word)?)?;
         }
@@ -95,7 +95,7 @@ pub fn setsockopt(guest: &dyn Guest, _: &Call) -> Answer {
 
 /// sendmsg(2).
 pub async fn sendmsg(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    send(guest, call, call.word(1)).await
+    send(guest, call, call.word(1), 1).await
 }
 
 /// recvmsg(2).
@@ -103,50 +103,105 @@ pub async fn recvmsg(guest: Rc<dyn Guest>, call: Call) -> Answer {
     receive(guest, call, call.word(1)).await
 }
 
-/// Sends the message whose header is at `header`. Rule "names": a task may name itself by any of its ids, and others
-/// with capabilities (`scm_check_creds`).
-pub(super) async fn send(guest: Rc<dyn Guest>, call: Call, header: u64) -> Answer {
-    let Some(named) = Ucred::find(&*guest, call.abi, header) else { return Answer::Native };
-    let (Some(uid), Some(gid)) = (Uid::new(named.uid), Gid::new(named.gid)) else { return Answer::Native };
+/// sendmmsg(2).
+pub async fn sendmmsg(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    send(guest, call, call.word(1), call.uint(2)).await
+}
+
+/// recvmmsg(2).
+pub async fn recvmmsg(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    receive_many(guest, call, call.word(1)).await
+}
+
+/// The most that sendmmsg(2) sends (`UIO_MAXIOV`).
+const MOST_MESSAGES: u32 = 1024;
+
+/// The headers of so many messages.
+fn headers(abi: Abi, first: u64, count: u32) -> impl Iterator<Item = u64> {
+    (0..u64::from(count)).map(move |n| first.wrapping_add(n.wrapping_mul(Layout::of(abi).many)))
+}
+
+/// Sends the messages whose headers are at `first` and behind. Rule "names": a task may name itself by any of its ids,
+/// and others with capabilities (`scm_check_creds`).
+pub(super) async fn send(guest: Rc<dyn Guest>, call: Call, first: u64, count: u32) -> Answer {
+    let (root_uid, root_gid) = (guest.world().root_uid, guest.world().root_gid);
+    let mut changed = Vec::new();
+    let mut refused = None;
+    for (n, header) in headers(call.abi, first, count.min(MOST_MESSAGES)).enumerate() {
+        let Some(named) = Ucred::find(&*guest, call.abi, header) else { continue };
+        let (Some(uid), Some(gid)) = (Uid::new(named.uid), Gid::new(named.gid)) else { break };
+        let may = may_name(&*guest, named.pid, uid, gid);
+        let (uid, gid) = if may { (root_uid, root_gid) } else { (u32::MAX, u32::MAX) };
+        if (named.uid, named.gid) != (uid, gid) && named.write_ids(&*guest, uid, gid).is_ok() {
+            changed.push(named);
+        }
+        if !may {
+            // What the kernel sees now is nobody's, and it goes no further than that. Of what else may be wrong with the
+            // call, it says what comes first.
+            refused = Some(n);
+            break;
+        }
+    }
+    if changed.is_empty() {
+        return refused.map_or(Answer::Native, |_| Answer::Err(Errno::EPERM));
+    }
+    let result = host(&guest, Host::Native).await;
+    for named in changed.iter().rev() {
+        // Gone with the caller's memory if it is gone.
+        let _ = named.write_ids(&*guest, named.uid, named.gid);
+    }
+    match (refused, result) {
+        (Some(0), Err(Errno::EINVAL)) => Answer::Err(Errno::EPERM),
+        _ => Answer::Native,
+    }
+}
+
+fn may_name(guest: &dyn Guest, pid: i32, uid: Uid, gid: Gid) -> bool {
     let cred = guest.cred();
-    let is_own = guest.peers(Whom::Task(named.pid)).iter().all(|peer| peer.is_own);
+    let is_own = guest.peers(Whom::Task(pid)).iter().all(|peer| peer.is_own);
     let uids = [cred.uid.real, cred.uid.effective, cred.uid.saved];
     let gids = [cred.gid.real, cred.gid.effective, cred.gid.saved];
-    let may = (is_own || cred.capable(CapSet::SYS_ADMIN))
+    (is_own || cred.capable(CapSet::SYS_ADMIN))
         && (uids.contains(&uid) || cred.capable(CapSet::SETUID))
-        && (gids.contains(&gid) || cred.capable(CapSet::SETGID));
-    if !may {
-        return Answer::Err(Errno::EPERM);
+        && (gids.contains(&gid) || cred.capable(CapSet::SETGID))
+}
+
+/// Receives a message.
+pub(super) async fn receive(guest: Rc<dyn Guest>, call: Call, header: u64) -> Answer {
+    if guest.tells_senders() && host(&guest, Host::Native).await.is_ok() {
+        tell_sender(&*guest, call.abi, header);
     }
-    let (root_uid, root_gid) = (guest.world().root_uid, guest.world().root_gid);
-    if (named.uid, named.gid) == (root_uid, root_gid) || named.write_ids(&*guest, root_uid, root_gid).is_err()
-    {
-        return Answer::Native;
-    }
-    let _ = host(&guest, Host::Native).await;
-    // Gone with the caller's memory if it is gone.
-    let _ = named.write_ids(&*guest, named.uid, named.gid);
     Answer::Native
 }
 
-/// Receives a message: whose real ids are root's, is shown by its own.
-pub(super) async fn receive(guest: Rc<dyn Guest>, call: Call, header: u64) -> Answer {
-    if !guest.tells_senders() || host(&guest, Host::Native).await.is_err() {
-        return Answer::Native;
+/// Receives as many as the kernel has.
+pub(super) async fn receive_many(guest: Rc<dyn Guest>, call: Call, first: u64) -> Answer {
+    if guest.tells_senders()
+        && let Ok(count) = host(&guest, Host::Native).await
+    {
+        headers(call.abi, first, (count as u32).min(MOST_MESSAGES))
+            .for_each(|header| tell_sender(&*guest, call.abi, header));
     }
+    Answer::Native
+}
+
+/// Whose real ids are root's, is shown by its own.
+fn tell_sender(guest: &dyn Guest, abi: Abi, header: u64) {
     let world = guest.world();
-    if let Some(sender) = Ucred::find(&*guest, call.abi, header)
+    if let Some(sender) = Ucred::find(guest, abi, header)
         && (sender.uid, sender.gid) == (world.root_uid, world.root_gid)
         && sender.pid > 0
         && let Some(peer) = guest.peers(Whom::Task(sender.pid)).first()
     {
-        let _ = sender.write_ids(&*guest, peer.cred.uid.real.raw(), peer.cred.gid.real.raw());
+        let _ = sender.write_ids(guest, peer.cred.uid.real.raw(), peer.cred.gid.real.raw());
     }
-    Answer::Native
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
     use crate::cred::Cred;
     use crate::testing::Fake;
@@ -189,26 +244,43 @@ mod tests {
     }
 
     #[test]
+    fn of_many_messages_none_behind_a_refused_one_is_sent() {
+        for abi in Abi::ALL {
+            let user = Cred::login(Uid::new(33).unwrap(), Gid::new(33).unwrap(), vec![]);
+            let guest = guest(abi, user, [Fake::TID as u32, 0, 33]);
+            // The second header, with the first one's credentials; the first has none.
+            let at = Layout::of(abi);
+            let place = guest.bytes(HEADER + at.control as u64, 2 * at.word);
+            guest.put(HEADER + at.control as u64, &[0; 16][..2 * at.word]);
+            guest.put(HEADER + at.many + at.control as u64, &place);
+            let ids = Ucred::find(&guest, abi, HEADER + at.many).unwrap().at + 4;
+            let guest = Rc::new(guest);
+            let call = Call { abi, nr: 0, args: [5, HEADER, 2, 0, 0, 0] };
+            let mut shim = Box::pin(sendmmsg(guest.clone(), call));
+            let mut poll = || shim.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(poll(), Poll::Pending);
+            assert_eq!(guest.bytes(ids, 8), [0xff; 8], "it is no one's while the kernel looks");
+            assert_eq!(poll(), Poll::Ready(Answer::Native), "one was sent");
+            assert_eq!(guest.bytes(ids, 8), [0, 33].map(u32::to_ne_bytes).concat());
+        }
+    }
+
+    #[test]
     fn users_name_themselves_alone() {
-        use std::future::Future;
-        use std::task::{Context, Poll, Waker};
         let user = Cred::login(Uid::new(33).unwrap(), Gid::new(33).unwrap(), vec![]);
         let me = Fake::TID as u32;
-        for (ids, expected) in [
-            ([me, 33, 33], None),
-            ([me, 0, 33], Some(Answer::Err(Errno::EPERM))),
-            ([me, 33, 0], Some(Answer::Err(Errno::EPERM))),
-            ([Fake::OTHER as u32, 33, 33], Some(Answer::Err(Errno::EPERM))),
-            ([me, u32::MAX, 33], Some(Answer::Native)),
+        let unmapped = Err(Errno::EINVAL);
+        for (ids, kernel, expected) in [
+            ([me, 33, 33], Ok(1), Answer::Native),
+            ([me, 0, 33], unmapped, Answer::Err(Errno::EPERM)),
+            ([me, 33, 0], unmapped, Answer::Err(Errno::EPERM)),
+            ([me, 33, 0], Err(Errno::EBADF), Answer::Native),
+            ([Fake::OTHER as u32, 33, 33], unmapped, Answer::Err(Errno::EPERM)),
+            ([me, u32::MAX, 33], unmapped, Answer::Native),
         ] {
             let guest = guest(Abi::X86_64, user.clone(), ids);
             guest.know(Fake::OTHER, Rc::new(user.clone()));
-            let call = Call { abi: Abi::X86_64, nr: 0, args: [5, HEADER, 0, 0, 0, 0] };
-            let mut shim = Box::pin(sendmsg(Rc::new(guest), call));
-            let answer = match shim.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(answer) => Some(answer),
-                Poll::Pending => None,
-            };
+            let answer = guest.serve(sendmsg, &[5, HEADER], kernel);
             assert_eq!(answer, expected, "{ids:?}");
         }
     }

@@ -37,7 +37,10 @@ use std::rc::Rc;
 
 use crate::abi::{Call, Errno};
 use crate::cred::Cred;
-use crate::guest::{Answer, Guest, Peer, Whom};
+use crate::guest::{Answer, Guest, Host, Peer, Whom, host};
+
+/// A number that no task has (`PID_MAX_LIMIT`).
+const NO_TASK: u64 = i32::MAX as u64;
 
 /// prctl(2): nobody but root may look into the process. What the machine's own root set `fs.suid_dumpable` to
 /// (0, unless it collects the core dumps of such processes) is not asked.
@@ -78,4 +81,13 @@ fn read_u32(guest: &dyn Guest, addr: u64) -> Result<u32, Errno> {
 /// EPERM if the task that a call means may not be touched. What else is wrong with the call, the kernel says.
 fn allowed(guest: &dyn Guest, whom: Whom, may: impl Fn(&Peer) -> bool) -> Answer {
     if guest.peers(whom).iter().all(may) { Answer::Native } else { Answer::Err(Errno::EPERM) }
+}
+
+/// A task that must not be touched: EPERM, unless something is wrong with the call that the kernel sees before it looks
+/// for the task, whose number is argument `arg`.
+async fn refuse(guest: &Rc<dyn Guest>, call: &Call, arg: usize) -> Answer {
+    match host(guest, Host::With(call.with(arg, NO_TASK).args)).await {
+        Err(Errno::ESRCH) => Answer::Err(Errno::EPERM),
+        other => other.into(),
+    }
 }

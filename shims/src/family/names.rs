@@ -7,7 +7,8 @@
 use std::ffi::CString;
 
 use linux_raw_sys::general::{
-    AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, RENAME_EXCHANGE, RENAME_NOREPLACE, S_IFIFO, S_IFMT, S_IFREG,
+    AT_EMPTY_PATH, AT_SYMLINK_FOLLOW, RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, S_IFIFO, S_IFMT,
+    S_IFREG,
 };
 
 use super::file::{Seen, Target};
@@ -39,14 +40,20 @@ pub fn may_rename(guest: &dyn Guest, from: &Target, to: &Target, flags: u32) -> 
     if guest.cred().capable(CapSet::FOWNER)
         || !is_name(from, Victim::Any)
         || !is_name(to, Victim::Any)
-        || flags & !(RENAME_EXCHANGE | RENAME_NOREPLACE) != 0
+        || flags & !(RENAME_EXCHANGE | RENAME_NOREPLACE | RENAME_WHITEOUT) != 0
+        || (flags & RENAME_EXCHANGE != 0 && flags != RENAME_EXCHANGE)
     {
         return Ok(());
     }
     let (Some((dir, file)), Ok(new_dir)) = (entry(guest, from), Seen::find(guest, &to.parent())) else {
         return Ok(());
     };
-    let replaced = Seen::find(guest, &entry_of(to)).ok();
+    let replaced = match Seen::find(guest, &entry_of(to)) {
+        Ok(replaced) => Some(replaced),
+        Err(Errno::ENOENT) => None,
+        // No name to give (ENAMETOOLONG).
+        Err(_) => return Ok(()),
+    };
     let refused_before = match &replaced {
         Some(old) => flags & RENAME_NOREPLACE != 0 || old.inode.id == file.inode.id,
         None => flags & RENAME_EXCHANGE != 0,
@@ -56,7 +63,9 @@ pub fn may_rename(guest: &dyn Guest, from: &Target, to: &Target, flags: u32) -> 
     let moved = if flags & RENAME_EXCHANGE == 0 { Some(&file) } else { replaced.as_ref() };
     let not_a_directory =
         (ends_in_slash(from) && is_file(&file)) || (ends_in_slash(to) && moved.is_some_and(is_file));
-    if refused_before || not_a_directory || dir.inode.id.dev != new_dir.inode.id.dev {
+    // A descriptor that a path starts from may be of anything.
+    let are_in_directories = dir.attr().is_dir() && new_dir.attr().is_dir();
+    if refused_before || not_a_directory || !are_in_directories || dir.inode.id.dev != new_dir.inode.id.dev {
         return Ok(());
     }
     let refused = is_protected(guest, &dir, &file)

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::allowed;
+use super::{allowed, refuse};
 use crate::abi::{Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Guest, Host, Peer, Whom, host};
@@ -70,8 +70,29 @@ pub fn tkill(guest: &dyn Guest, call: &Call) -> Answer {
     }
 }
 
-/// tgkill(2), rt_tgsigqueueinfo(2). A thread that is not of that process is not found (ESRCH).
-pub fn tgkill(guest: &dyn Guest, call: &Call) -> Answer {
+/// tgkill(2). A thread that is not of that process is not found (ESRCH), whose ever it is.
+pub async fn tgkill(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    match to_thread(&*guest, &call) {
+        Answer::Native => Answer::Native,
+        refused => with_nothing(&guest, &call, 2).await.unwrap_or(refused),
+    }
+}
+
+/// rt_tgsigqueueinfo(2). Likewise, once what comes with the signal was read.
+pub async fn queue_to_thread(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    if to_thread(&*guest, &call) == Answer::Native {
+        return Answer::Native;
+    }
+    match refuse(&guest, &call, 1).await {
+        Answer::Err(Errno::EPERM) => match host(&guest, Host::With(call.with(2, 0).args)).await {
+            Err(Errno::ESRCH) => Answer::Err(Errno::ESRCH),
+            _ => Answer::Err(Errno::EPERM),
+        },
+        refused => refused,
+    }
+}
+
+fn to_thread(guest: &dyn Guest, call: &Call) -> Answer {
     let (process, thread) = (call.int(0), call.int(1));
     if process <= 0 || thread <= 0 {
         return Answer::Native;
@@ -80,13 +101,26 @@ pub fn tgkill(guest: &dyn Guest, call: &Call) -> Answer {
 }
 
 /// rt_sigqueueinfo(2): to a process.
-pub fn queue(guest: &dyn Guest, call: &Call) -> Answer {
-    tkill(guest, call)
+pub async fn queue(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    match tkill(&*guest, &call) {
+        Answer::Native => Answer::Native,
+        _ => refuse(&guest, &call, 0).await,
+    }
 }
 
 /// pidfd_send_signal(2).
-pub fn by_handle(guest: &dyn Guest, call: &Call) -> Answer {
-    to_one(guest, Whom::Handle(call.int(0)), call.int(1))
+pub async fn by_handle(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    match to_one(&*guest, Whom::Handle(call.int(0)), call.int(1)) {
+        refused @ Answer::Err(_) if call.word(2) == 0 => {
+            with_nothing(&guest, &call, 1).await.unwrap_or(refused)
+        }
+        other => other,
+    }
+}
+
+/// What is wrong with a call besides whom it is to signal: it is made with the signal, argument `arg`, that is none.
+async fn with_nothing(guest: &Rc<dyn Guest>, call: &Call, arg: usize) -> Option<Answer> {
+    host(guest, Host::With(call.with(arg, 0).args)).await.err().map(Answer::Err)
 }
 
 #[cfg(test)]
@@ -122,6 +156,6 @@ mod tests {
         assert_eq!(guest.run(tkill, &[Fake::OTHER as u64, u64::MAX]), Answer::Native);
         assert_eq!(guest.run(tkill, &[77, 15]), Answer::Native, "ESRCH is the kernel's to say");
         let thread = [1, Fake::OTHER as u64, 0];
-        assert_eq!(guest.run(tgkill, &thread), Answer::Err(Errno::EPERM));
+        assert_eq!(guest.run(to_thread, &thread), Answer::Err(Errno::EPERM));
     }
 }

@@ -15,6 +15,10 @@ pub const SOCKETCALL_SETSOCKOPT: u32 = 14;
 pub const SOCKETCALL_SENDMSG: u32 = 16;
 /// That which is recvmsg(2).
 pub const SOCKETCALL_RECVMSG: u32 = 17;
+/// That which is recvmmsg(2).
+pub const SOCKETCALL_RECVMMSG: u32 = 19;
+/// That which is sendmmsg(2).
+pub const SOCKETCALL_SENDMMSG: u32 = 20;
 
 /// `SOL_SOCKET`.
 const SOL_SOCKET: i32 = 1;
@@ -54,7 +58,7 @@ pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let mut args = [0; 20];
     let taken = match call.uint(0) {
         SOCKETCALL_GETSOCKOPT | SOCKETCALL_SETSOCKOPT => 20,
-        SOCKETCALL_SENDMSG | SOCKETCALL_RECVMSG => 12,
+        SOCKETCALL_SENDMSG | SOCKETCALL_RECVMSG | SOCKETCALL_SENDMMSG | SOCKETCALL_RECVMMSG => 12,
         _ => return bind::socketcall(guest, call).await,
     };
     if guest.read(call.word(1), &mut args[..taken]).is_err() {
@@ -67,8 +71,10 @@ pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
             return message::setsockopt(&*guest, &call);
         }
         SOCKETCALL_SETSOCKOPT => return Answer::Native,
-        SOCKETCALL_SENDMSG => return message::send(guest, call, word(1).into()).await,
+        SOCKETCALL_SENDMSG => return message::send(guest, call, word(1).into(), 1).await,
+        SOCKETCALL_SENDMMSG => return message::send(guest, call, word(1).into(), word(2)).await,
         SOCKETCALL_RECVMSG => return message::receive(guest, call, word(1).into()).await,
+        SOCKETCALL_RECVMMSG => return message::receive_many(guest, call, word(1).into()).await,
         _ => {}
     }
     let question = Question {

@@ -25,6 +25,9 @@ use crate::owner::{Attr, Device, FileId, Inode, Time, harmless_device};
 /// The flags of statx(2) that only say which file is meant, or that its attributes may be old.
 const STATX_FLAGS: u32 = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW;
 
+/// Which argument of fstatat(2) says where the structure goes. The flags are behind it.
+const FSTATAT_BUFFER: usize = 2;
+
 /// Which file a call asks about.
 type Which = fn(&dyn Guest, &Call) -> Result<Target, Errno>;
 
@@ -45,7 +48,7 @@ pub async fn fstat(guest: Rc<dyn Guest>, call: Call) -> Answer {
 
 /// newfstatat(2).
 pub async fn fstatat(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    patched(guest, call, &STAT_X86_64, 2, by_dir).await
+    patched(guest, call, &STAT_X86_64, FSTATAT_BUFFER, by_dir).await
 }
 
 /// stat(2) of i386 with 16-bit ids.
@@ -95,7 +98,7 @@ pub async fn fstat64(guest: Rc<dyn Guest>, call: Call) -> Answer {
 
 /// fstatat64(2) of i386.
 pub async fn fstatat64(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    patched(guest, call, &STAT64_I386, 2, by_dir).await
+    patched(guest, call, &STAT64_I386, FSTATAT_BUFFER, by_dir).await
 }
 
 /// statx(2).
@@ -134,7 +137,7 @@ async fn patched(
     buffer: usize,
     which: Which,
 ) -> Answer {
-    if let Some(answer) = at_once(&*guest, &call, layout, call.word(buffer), which) {
+    if let Some(answer) = at_once(&*guest, &call, layout, buffer, which) {
         return answer;
     }
     for _ in 0..TRIES {
@@ -143,7 +146,7 @@ async fn patched(
         }
         match patch(&*guest, &call, layout, call.word(buffer), which) {
             Ok(Patched::Done(_)) => break,
-            Ok(Patched::Replaced) => continue,
+            Ok(Patched::Replaced | Patched::TooLarge) => continue,
             Err(errno) => return Answer::Err(errno),
         }
     }
@@ -156,14 +159,24 @@ enum Patched {
     Done(Option<Range<usize>>),
     /// Another file is there now than the one that the kernel looked at.
     Replaced,
+    /// Its inode number does not fit: a device's own did (`cp_old_stat`).
+    TooLarge,
 }
 
 /// Answers without the guest's call, if the engine can look at the file as well as the guest could.
-fn at_once(guest: &dyn Guest, call: &Call, layout: &StatLayout, addr: u64, which: Which) -> Option<Answer> {
+fn at_once(
+    guest: &dyn Guest,
+    call: &Call,
+    layout: &StatLayout,
+    buffer: usize,
+    which: Which,
+) -> Option<Answer> {
     let mask = match layout.from_statx {
         // What else statx can be asked for, and how, is the kernel's affair.
         FromStatx::Same if call.uint(2) & !STATX_FLAGS != 0 => return None,
         FromStatx::Same => call.uint(3),
+        // So are flags that fstatat(2) may or may not know.
+        FromStatx::Converted if buffer == FSTATAT_BUFFER && call.uint(3) & !STATX_FLAGS != 0 => return None,
         FromStatx::Converted => STATX_BASIC_STATS,
         FromStatx::Never => return None,
     };
@@ -177,8 +190,9 @@ fn at_once(guest: &dyn Guest, call: &Call, layout: &StatLayout, addr: u64, which
         &mut stat[..]
     };
     match put_right(guest, call, layout, bytes, which) {
-        Patched::Done(_) => Some(guest.write(addr, bytes).into()),
+        Patched::Done(_) => Some(guest.write(call.word(buffer), bytes).into()),
         Patched::Replaced => None,
+        Patched::TooLarge => Some(Answer::Err(Errno::EOVERFLOW)),
     }
 }
 
@@ -194,8 +208,10 @@ fn patch(
     let bytes = &mut space[..layout.extent()];
     guest.read(addr, bytes)?;
     let patched = put_right(guest, call, layout, bytes, which);
-    if let Patched::Done(Some(range)) = &patched {
-        guest.write(addr + range.start as u64, &bytes[range.clone()])?;
+    match &patched {
+        Patched::Done(Some(range)) => guest.write(addr + range.start as u64, &bytes[range.clone()])?,
+        Patched::TooLarge => return Err(Errno::EOVERFLOW),
+        Patched::Done(None) | Patched::Replaced => {}
     }
     Ok(patched)
 }
@@ -229,6 +245,9 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
             _ => return Patched::Replaced,
         },
     };
+    if !layout.holds(file.ino) {
+        return Patched::TooLarge;
+    }
     let (mut uid, mut gid) = (attr.uid, attr.gid);
     if guest.shows_tasks(native.dev)
         && let Ok(target) = which(guest, call)

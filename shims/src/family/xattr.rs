@@ -122,7 +122,12 @@ pub fn fremovexattr(guest: &dyn Guest, call: &Call) -> Answer {
 
 /// removexattrat(2).
 pub fn removexattrat(guest: &dyn Guest, call: &Call) -> Answer {
-    answer(at(guest, call).and_then(|target| remove(guest, call.word(3), target)))
+    let place = |target: Target| match target {
+        // Unlike the others, it has to have a descriptor (`path_removexattrat`).
+        Target::Cwd => Err(Errno::EBADF),
+        other => Ok(other),
+    };
+    answer(at(guest, call).and_then(|target| remove(guest, call.word(3), || target().and_then(place))))
 }
 
 /// The file of an -at call: descriptor, path and flags are its first three arguments. The path is read only later,

@@ -68,10 +68,13 @@ const BIND: &[Case] = &[
     Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_GETSOCKOPT] }, needs: Needs::USERS },
     Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SETSOCKOPT] }, needs: Needs::ALWAYS },
     Case {
-        when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SENDMSG] },
+        when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SENDMSG, socket::SOCKETCALL_SENDMMSG] },
         needs: Needs::USER.union(Needs::SENDERS),
     },
-    Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_RECVMSG] }, needs: Needs::SENDERS },
+    Case {
+        when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_RECVMSG, socket::SOCKETCALL_RECVMMSG] },
+        needs: Needs::SENDERS,
+    },
 ];
 const CREAT: &[Case] = &[
     Case { when: When::AnyBit { arg: 1, mask: create::FRAGILE }, needs: Needs::ALWAYS },

@@ -31,8 +31,7 @@ const IO_SETTING: &[Case] = &[
     Case { when: When::OneOf { arg: 0, values: &[priority::IOPRIO_WHO_USER] }, needs: Needs::ALWAYS },
     DROPPED_ONLY[0],
 ];
-const NAMED: &str =
-    "a message's sender (SCM_CREDENTIALS) is shown by its real ids as they are now, whatever it named";
+const NAMED: &str = "a message's sender (SCM_CREDENTIALS) is shown by its real ids as they are now, whatever it named; to name another's pid is refused";
 const PASSING: &[Case] =
     &[Case { when: When::OneOf { arg: 2, values: &[message::SO_PASSCRED] }, needs: Needs::ALWAYS }];
 const SENDING: &[Case] = &[Case::under(Needs::USER.union(Needs::SENDERS))];
@@ -67,19 +66,19 @@ pub const ROWS: &[Row] = &[
     // What may be done to others: src/family/signal.rs, priority.rs
     row!(kill, Partial(SENDER), x86_64: coroutine!(signal::kill), i386: coroutine!(signal::kill), cases: DROPPED_ONLY),
     row!(tkill, Partial(SENDER), x86_64: At(signal::tkill), i386: At(signal::tkill), cases: DROPPED_ONLY),
-    row!(tgkill, Partial(SENDER), x86_64: At(signal::tgkill), i386: At(signal::tgkill), cases: DROPPED_ONLY),
-    row!(rt_sigqueueinfo, Full, x86_64: At(signal::queue), i386: At(signal::queue), cases: DROPPED_ONLY),
-    row!(rt_tgsigqueueinfo, Full, x86_64: At(signal::tgkill), i386: At(signal::tgkill), cases: DROPPED_ONLY),
-    row!(pidfd_send_signal, Partial(SENDER), x86_64: At(signal::by_handle), i386: At(signal::by_handle), cases: DROPPED_ONLY),
+    row!(tgkill, Partial(SENDER), x86_64: coroutine!(signal::tgkill), i386: coroutine!(signal::tgkill), cases: DROPPED_ONLY),
+    row!(rt_sigqueueinfo, Full, x86_64: coroutine!(signal::queue), i386: coroutine!(signal::queue), cases: DROPPED_ONLY),
+    row!(rt_tgsigqueueinfo, Full, x86_64: coroutine!(signal::queue_to_thread), i386: coroutine!(signal::queue_to_thread), cases: DROPPED_ONLY),
+    row!(pidfd_send_signal, Partial(SENDER), x86_64: coroutine!(signal::by_handle), i386: coroutine!(signal::by_handle), cases: DROPPED_ONLY),
     row!(setpriority, Partial(RAISING), x86_64: coroutine!(priority::setpriority), i386: coroutine!(priority::setpriority), cases: SETTING),
     row!(getpriority, Full, x86_64: coroutine!(priority::getpriority), i386: coroutine!(priority::getpriority), cases: OF_USERS),
     row!(ioprio_set, Partial(RAISING), x86_64: coroutine!(priority::ioprio_set), i386: coroutine!(priority::ioprio_set), cases: IO_SETTING),
-    row!(sched_setscheduler, Partial(RAISING), x86_64: At(priority::schedule), i386: At(priority::schedule), cases: DROPPED_ONLY),
-    row!(sched_setparam, Partial(RAISING), x86_64: At(priority::schedule), i386: At(priority::schedule), cases: DROPPED_ONLY),
-    row!(sched_setattr, Partial(RAISING), x86_64: At(priority::schedule), i386: At(priority::schedule), cases: DROPPED_ONLY),
-    row!(prlimit64, Partial(HARD), x86_64: At(priority::prlimit), i386: At(priority::prlimit), cases: DROPPED_ONLY),
-    row!(process_vm_readv, Full, x86_64: At(priority::look_into), i386: At(priority::look_into), cases: DROPPED_ONLY),
-    row!(process_vm_writev, Full, x86_64: At(priority::look_into), i386: At(priority::look_into), cases: DROPPED_ONLY),
+    row!(sched_setscheduler, Partial(RAISING), x86_64: coroutine!(priority::set_scheduler), i386: coroutine!(priority::set_scheduler), cases: DROPPED_ONLY),
+    row!(sched_setparam, Partial(RAISING), x86_64: coroutine!(priority::set_parameters), i386: coroutine!(priority::set_parameters), cases: DROPPED_ONLY),
+    row!(sched_setattr, Partial(RAISING), x86_64: coroutine!(priority::set_attributes), i386: coroutine!(priority::set_attributes), cases: DROPPED_ONLY),
+    row!(prlimit64, Partial(HARD), x86_64: coroutine!(priority::prlimit), i386: coroutine!(priority::prlimit), cases: DROPPED_ONLY),
+    row!(process_vm_readv, Full, x86_64: coroutine!(priority::look_into), i386: coroutine!(priority::look_into), cases: DROPPED_ONLY),
+    row!(process_vm_writev, Full, x86_64: coroutine!(priority::look_into), i386: coroutine!(priority::look_into), cases: DROPPED_ONLY),
     row!(kcmp, Full, x86_64: At(priority::compare), i386: At(priority::compare), cases: DROPPED_ONLY),
     row!(pidfd_getfd, Full, x86_64: At(priority::take_descriptor), i386: At(priority::take_descriptor), cases: DROPPED_ONLY),
 
@@ -87,5 +86,8 @@ pub const ROWS: &[Row] = &[
     row!(setsockopt, Full, x86_64: At(message::setsockopt), i386: At(message::setsockopt), cases: PASSING),
     row!(sendmsg, Partial(NAMED), x86_64: coroutine!(message::sendmsg), i386: coroutine!(message::sendmsg), cases: SENDING),
     row!(recvmsg, Partial(NAMED), x86_64: coroutine!(message::recvmsg), i386: coroutine!(message::recvmsg), cases: RECEIVING),
+    row!(sendmmsg, Partial(NAMED), x86_64: coroutine!(message::sendmmsg), i386: coroutine!(message::sendmmsg), cases: SENDING),
+    row!(recvmmsg, Partial(NAMED), x86_64: coroutine!(message::recvmmsg), i386: coroutine!(message::recvmmsg), cases: RECEIVING),
+    row!(recvmmsg_time64, Partial(NAMED), i386: coroutine!(message::recvmmsg), cases: RECEIVING),
     row!(getsockopt, Partial(PEERS), x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
 ];

@@ -393,8 +393,10 @@ impl Node for Held {
     fn uncover(&self) -> Result<(), Errno> {
         let cover = self.cover.as_ref().ok_or(Errno::EINVAL)?;
         mount::detach(&name_of(cover)?).map_err(Errno::new)?;
-        if let Some(id) = device_mount(cover) {
-            self.run.covers.borrow_mut().remove(&id);
+        match device_mount_once(cover) {
+            Some((id, true)) => self.run.outlive_cover(id),
+            Some((id, false)) => drop(self.run.covers.borrow_mut().remove(&id)),
+            None => {}
         }
         Ok(())
     }
@@ -410,12 +412,17 @@ fn name_of(fd: &OwnedFd) -> Result<CString, Errno> {
     CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
 }
 
-/// The id of the mount that a device is on (Linux 5.8; from 6.8 on one that is never used again); `None` for other
-/// files.
+/// The id of the mount that a device is on (Linux 5.8); `None` for other files.
 fn device_mount(fd: &OwnedFd) -> Option<u64> {
+    device_mount_once(fd).map(|(id, _)| id)
+}
+
+/// The same, and whether the id is never used again (Linux 6.8).
+fn device_mount_once(fd: &OwnedFd) -> Option<(u64, bool)> {
     const IDS: u32 = libc::STATX_MNT_ID | STATX_MNT_ID_UNIQUE;
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
     let stat = fd::statx(fd.as_raw_fd(), c"", flags, libc::STATX_TYPE | IDS).ok()?;
     let is_device = u32::from(stat.stx_mode) & libc::S_IFMT == libc::S_IFCHR;
-    (is_device && stat.stx_mask & IDS != 0).then_some(stat.stx_mnt_id)
+    let is_unique = stat.stx_mask & STATX_MNT_ID_UNIQUE != 0;
+    (is_device && stat.stx_mask & IDS != 0).then_some((stat.stx_mnt_id, is_unique))
 }

@@ -1,7 +1,7 @@
 //! What all tasks of a run share.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,6 +78,9 @@ impl Drop for Waiting {
     }
 }
 
+/// How many mounts that are gone are remembered, with a descriptor each.
+const FORMER_COVERS: usize = 64;
+
 /// One task's slot.
 pub(super) struct Slot {
     /// What shims see of it.
@@ -138,6 +141,8 @@ pub(super) struct Run {
     pub spare_handles: Cell<u64>,
     /// The placeholders that are hidden behind the machine's own devices, by the ids of the mounts that hide them.
     pub covers: RefCell<BTreeMap<u64, Arc<OwnedFd>>>,
+    /// Mounts that hid some of them and are gone. A device that was opened before is found by them.
+    former_covers: RefCell<VecDeque<u64>>,
     /// Files whose next write matters.
     pub writes: Writes,
     /// Which file systems answer without waiting.
@@ -192,6 +197,17 @@ impl Run {
         self.aside.close(Arc::new(file));
     }
 
+    /// A mount that hid a placeholder is gone, but for those who have opened the device. Its id is never used again.
+    pub fn outlive_cover(&self, id: u64) {
+        let mut former = self.former_covers.borrow_mut();
+        former.push_back(id);
+        if former.len() > FORMER_COVERS
+            && let Some(oldest) = former.pop_front()
+        {
+            self.covers.borrow_mut().remove(&oldest);
+        }
+    }
+
     /// Gives a task its own CPUs back, if it was held beside the tracer.
     pub fn release_cpus(&self, tid: i32) {
         if let Some(slot) = self.tasks.borrow_mut().get_mut(tid) {
@@ -227,6 +243,7 @@ impl Run {
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.
             spare_handles: Cell::new(fd::raise_limit() / 2),
             covers: RefCell::default(),
+            former_covers: RefCell::default(),
             writes: Writes::default(),
             mounts,
             aside: Aside::new(),
