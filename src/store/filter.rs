@@ -64,7 +64,7 @@ impl Filter {
             return false;
         }
         state.misses += 1;
-        state.misses % LEAST == 0 && state.misses >= rows() / WORTH
+        state.misses.is_multiple_of(LEAST) && state.misses >= rows() / WORTH
     }
 
     /// Empties it and gives it room for so many numbers, and as many to come.
