@@ -1,6 +1,7 @@
 //! Containers of a user without subuid ranges, whose programs are other users: by Debian's runc and crun, called through
 //! `remainroot oci runtime`, and by podman with it as its runtime.
 
+mod build;
 mod bundle;
 mod containerd;
 mod hook;
@@ -54,10 +55,19 @@ impl Site {
         let tree = home.join("tree");
         let script = lab.copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oci/tree.sh"), "tree.sh");
         let site = Site { lab, home, tree };
+        site.known_by_name();
         let (out, err, status) =
             text(&site.user(&["sh".as_ref(), &script, &site.tree]).output().expect("sh starts"));
         assert_eq!(status, Some(0), "{out}{err}");
         site
+    }
+
+    /// Users have names; the one that these tests become has none, and buildah asks for it.
+    fn known_by_name(&self) {
+        let known = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let id = support::NOBODY_WE_KNOW;
+        let somebody = format!("somebody:x:{id}:{id}::{}:/bin/sh\n", self.home.display());
+        std::fs::write(self.lab.path().join("passwd"), known + &somebody).expect("a passwd");
     }
 
     /// Gives the user a directory with all in it, as if they had made it.
@@ -75,8 +85,10 @@ impl Site {
         let timeout: [&str; 3] = ["timeout", "--kill-after=5", PATIENCE];
         let mut command = if support::is_root() {
             let id = support::NOBODY_WE_KNOW;
+            let passwd = self.lab.path().join("passwd").display().to_string();
             let script = format!(
                 "if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; \
+                 mount --bind {passwd} /etc/passwd && \
                  exec setpriv --reuid {id} --regid {id} --clear-groups \"$@\""
             );
             let mut command = self.lab.natively("unshare");

@@ -4,7 +4,7 @@ set -eu
 tree=$1
 
 mkdir -p "$tree/bin" "$tree/etc" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/run" "$tree/tmp" "$tree/root"
-for name in bash cat chown dash grep id ls mkdir mkfifo rm sleep stat touch tty; do
+for name in bash cat chmod chown dash grep id ln ls mkdir mkfifo rm sleep stat stty touch tty; do
     program=$(command -v "$name")
     cp -L "$program" "$tree/bin/$name"
     for library in $(ldd "$program" | grep -o '/[^ ]*'); do
