@@ -635,6 +635,24 @@ static void new_kind_of_record(int round)
 	}
 }
 
+/* Waits until a task sleeps in a call: natively so, not in a stop. */
+static void wait_for_sleep(pid_t pid)
+{
+	char path[64], text[512];
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	for (int patience = 0; patience < 30000; patience++) {
+		int fd = open(path, O_RDONLY);
+		ssize_t length = read(fd, text, sizeof text - 1);
+		close(fd);
+		text[length < 0 ? 0 : length] = 0;
+		char *state = strrchr(text, ')');
+		if (state && state[1] && state[2] == 'S')
+			return;
+		usleep(1000);
+	}
+	CHECK(!"asleep in 30 seconds");
+}
+
 /* Signals that end a call, sent while filters are added to those who wait in it: each ends its call, and none is
  * forgotten in a call that is made again. */
 static int signalled(void)
@@ -650,14 +668,16 @@ static int signalled(void)
 		for (int i = 0; i < SLEEPERS; i++) {
 			sleepers[i] = fork();
 			if (sleepers[i] == 0) {
-				alarm(20);
+				alarm(60);
 				sleep_in(i % 4);
 				CHECK(caught == 1);
 				fflush(stdout);
 				_exit(wrong != 0);
 			}
 		}
-		usleep(100000);
+		/* A signal that comes before one sleeps ends nothing. */
+		for (int i = 0; i < SLEEPERS; i++)
+			wait_for_sleep(sleepers[i]);
 		if (fork() == 0) {
 			while (!__atomic_load_n(&shared->spin, __ATOMIC_ACQUIRE))
 				;
