@@ -37,6 +37,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "alarms.h"
+
 #ifdef __i386__
 #define WIDE(name) SYS_##name##32
 #else
@@ -228,6 +230,7 @@ static void run_sequence(const char *at)
 			if (child < 0)
 				die("fork");
 			if (child == 0) {
+				alarms(1);
 				report("f");
 				break;
 			}
@@ -244,8 +247,10 @@ static void run_sequence(const char *at)
 		case 'x':
 			snprintf(name, sizeof name, "./%.*s", (int)strcspn(at + 2, "\n"), at + 2);
 			snprintf(offset, sizeof offset, "%zu", (size_t)(skip_line(at) - script));
+			alarms(0);
 			execv(name, (char *[]){ "cred", "x", offset, 0 });
 			put("r -%d", errno);
+			alarms(1);
 			put_state();
 			flush();
 			break;
@@ -313,6 +318,7 @@ static void run_script(void)
 			if (child < 0)
 				die("fork");
 			if (child == 0) {
+				alarms(1);
 				run_sequence(skip_line(at));
 				_exit(0);
 			}
@@ -343,6 +349,7 @@ int main(int argc, char **argv)
 		run_script();
 		return 0;
 	}
+	alarms(1);
 	put("x aux=%lu,%lu,%lu,%lu,%lu", getauxval(AT_UID), getauxval(AT_EUID), getauxval(AT_GID), getauxval(AT_EGID),
 	    getauxval(AT_SECURE));
 	put_state();

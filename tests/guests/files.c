@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "alarms.h"
+
 #ifdef __i386__
 #define WIDE(call) SYS_##call##32
 #else
@@ -741,6 +743,7 @@ static void serve(int actor, int from, int to) {
     char line[LINE];
     FILE *lines = fdopen(from, "r");
     become(actor);
+    alarms(1);
     while (fgets(line, sizeof line, lines)) {
         used = 0;
         act(line);
@@ -772,6 +775,7 @@ int main(void) {
         to[i] = down[1];
         from[i] = up[0];
     }
+    alarms(1);
     while (fgets(line, sizeof line, stdin)) {
         int all = line[0] == 'S', actor = all ? 0 : line[0] - '0';
         char request[LINE];

@@ -16,7 +16,7 @@ mod support;
 use proptest::strategy::{Strategy, ValueTree};
 use remainroot_shims::abi::Abi;
 
-use run::{Bench, Lines, World};
+use run::{Bench, Lines, Weather, World};
 use script::Op;
 use support::chance;
 
@@ -85,8 +85,8 @@ fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> (Vec<Op>,
 }
 
 /// Runs generated sequences in these worlds.
-fn all_agree(test: &str, abi: Abi, worlds: &[World], cases: u64) {
-    let Some(bench) = Bench::new(test, abi, worlds) else { return };
+fn all_agree(test: &str, abi: Abi, worlds: &[World], weather: Weather, cases: u64) {
+    let Some(bench) = Bench::new(test, abi, worlds, weather) else { return };
     let cases = chance::number("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
     let seed = chance::seed("REMAINROOT_ORACLE_SEED");
     let mut runner = chance::runner(seed);
@@ -117,30 +117,46 @@ fn all_agree(test: &str, abi: Abi, worlds: &[World], cases: u64) {
 
 #[test]
 fn rules_agree_with_the_kernel_on_x86_64() {
-    all_agree("rules_agree_with_the_kernel_on_x86_64", Abi::X86_64, &[World::Kernel], 5000);
+    all_agree("rules_agree_with_the_kernel_on_x86_64", Abi::X86_64, &[World::Kernel], Weather::Calm, 5000);
 }
 
 #[test]
 fn rules_agree_with_the_kernel_on_i386() {
-    all_agree("rules_agree_with_the_kernel_on_i386", Abi::I386, &[World::Kernel], 5000);
+    all_agree("rules_agree_with_the_kernel_on_i386", Abi::I386, &[World::Kernel], Weather::Calm, 5000);
 }
 
 #[test]
 fn remainroot_agrees_with_the_kernel_on_x86_64() {
     let worlds = [World::Kernel, World::Remainroot];
-    all_agree("remainroot_agrees_with_the_kernel_on_x86_64", Abi::X86_64, &worlds, 1500);
+    all_agree("remainroot_agrees_with_the_kernel_on_x86_64", Abi::X86_64, &worlds, Weather::Calm, 1500);
 }
 
 #[test]
 fn remainroot_agrees_with_the_kernel_on_i386() {
     let worlds = [World::Kernel, World::Remainroot];
-    all_agree("remainroot_agrees_with_the_kernel_on_i386", Abi::I386, &worlds, 1500);
+    all_agree("remainroot_agrees_with_the_kernel_on_i386", Abi::I386, &worlds, Weather::Calm, 1500);
+}
+
+#[test]
+fn remainroot_agrees_while_alarms_ring_on_x86_64() {
+    let worlds = [World::Kernel, World::Remainroot];
+    let name = "remainroot_agrees_while_alarms_ring_on_x86_64";
+    all_agree(name, Abi::X86_64, &worlds, Weather::Alarms, 500);
+}
+
+#[test]
+fn remainroot_agrees_while_alarms_ring_on_i386() {
+    let worlds = [World::Kernel, World::Remainroot];
+    all_agree("remainroot_agrees_while_alarms_ring_on_i386", Abi::I386, &worlds, Weather::Alarms, 250);
 }
 
 #[test]
 fn known_differences_still_differ() {
     let worlds = [World::Kernel, World::Remainroot];
-    let Some(bench) = Bench::new("known_differences_still_differ", Abi::X86_64, &worlds) else { return };
+    let Some(bench) = Bench::new("known_differences_still_differ", Abi::X86_64, &worlds, Weather::Calm)
+    else {
+        return;
+    };
     for known in known::known() {
         let [kernel, ours] = worlds.map(|world| bench.run(world, std::slice::from_ref(&known.sequence)));
         assert_ne!(kernel, ours, "no difference any more, strike it off: {}", known.reason);

@@ -31,6 +31,15 @@ impl Display for World {
     }
 }
 
+/// What comes while a guest program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// Nothing.
+    Calm,
+    /// SIGALRM, every millisecond.
+    Alarms,
+}
+
 /// The guest program, built, with a directory in each world.
 pub struct Bench {
     /// The interface that the guest program calls the kernel by.
@@ -40,6 +49,8 @@ pub struct Bench {
     /// The capabilities of real root here, who may have fewer than all (in a container): sequences start with these
     /// in every world.
     pub mask: u64,
+    /// What comes meanwhile.
+    pub weather: Weather,
     lab: Lab,
     guest: PathBuf,
     homes: [PathBuf; 2],
@@ -47,7 +58,7 @@ pub struct Bench {
 
 impl Bench {
     /// Builds the guest program; `None` if this machine cannot, which has been said.
-    pub fn new(test: &str, abi: Abi, worlds: &[World]) -> Option<Bench> {
+    pub fn new(test: &str, abi: Abi, worlds: &[World], weather: Weather) -> Option<Bench> {
         if !is_root() {
             skipped(test, "only real root can ask the kernel what it does for real root");
             return None;
@@ -64,7 +75,7 @@ impl Bench {
         let native = lab.path().join("native");
         fs::create_dir(&native).expect("a new directory");
         let homes = [native, lab.home("home")];
-        Some(Bench { abi, worlds: worlds.to_vec(), mask: own_caps(), lab, guest, homes })
+        Some(Bench { abi, worlds: worlds.to_vec(), mask: own_caps(), weather, lab, guest, homes })
     }
 
     /// Runs sequences, and gives what each printed.
@@ -76,6 +87,9 @@ impl Bench {
             World::Kernel => Command::new("timeout"),
             World::Remainroot => self.lab.unprivileged("timeout"),
         };
+        if self.weather == Weather::Alarms {
+            command.env("ALARMS", "1");
+        }
         // A guest that hangs is a difference too.
         command.args(["--kill-after=5", "300"]);
         if world == World::Remainroot {

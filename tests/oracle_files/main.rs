@@ -33,9 +33,20 @@ struct Bench {
     guest: PathBuf,
     /// Where remainroot is started.
     place: Place,
+    /// What comes meanwhile.
+    weather: Weather,
     /// Where a store that lasts is kept.
     store: PathBuf,
     starts: Cell<u32>,
+}
+
+/// What comes while the guest program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weather {
+    /// Nothing.
+    Calm,
+    /// SIGALRM, every millisecond.
+    Alarms,
 }
 
 /// Where remainroot is started.
@@ -92,7 +103,7 @@ impl Bench {
         let lab = Lab::new();
         let guest = lab.guest(guest, machine);
         let store = lab.home("store");
-        Some(Bench { lab, guest, place, store, starts: Cell::new(0) })
+        Some(Bench { lab, guest, place, weather: Weather::Calm, store, starts: Cell::new(0) })
     }
 
     /// Runs a script in a new directory of the world's. What a hung or failed start printed stands, with how it ended.
@@ -107,6 +118,9 @@ impl Bench {
         };
         let input = self.lab.path().join(format!("{name}.script"));
         fs::write(&input, script).expect("a script");
+        if self.weather == Weather::Alarms {
+            command.env("ALARMS", "1");
+        }
         command.current_dir(&home).stdin(fs::File::open(&input).expect("the script")).stderr(Stdio::piped());
         let output = command.output().expect("timeout runs");
         fs::remove_dir_all(&home).expect("the directory goes");
@@ -201,7 +215,12 @@ fn shrink(bench: &Bench, mut tree: impl ValueTree<Value = Vec<Op>>) -> String {
 
 /// Generated sequences agree.
 fn agree(test: &str, machine: Machine, place: Place, cases: u64) {
+    agree_in(Weather::Calm, test, machine, place, cases);
+}
+
+fn agree_in(weather: Weather, test: &str, machine: Machine, place: Place, cases: u64) {
     let Some(bench) = Bench::new(test, "files", machine, place) else { return };
+    let bench = Bench { weather, ..bench };
     let cases = chance::number("REMAINROOT_ORACLE_CASES").unwrap_or(cases) as usize;
     let seed = chance::seed("REMAINROOT_ORACLE_SEED");
     let mut runner = chance::runner(seed);
@@ -252,6 +271,14 @@ fn files_agree_without_capabilities() {
 #[test]
 fn files_agree_with_a_store_that_lasts() {
     agree("files_agree_with_a_store_that_lasts", Machine::X86_64, Place::Lasting, 500);
+}
+
+#[test]
+fn files_agree_while_alarms_ring() {
+    for machine in [Machine::X86_64, Machine::I386] {
+        agree_in(Weather::Alarms, "files_agree_while_alarms_ring", machine, Place::Host, 250);
+    }
+    agree_in(Weather::Alarms, "files_agree_while_alarms_ring", Machine::X86_64, Place::Lasting, 250);
 }
 
 /// A listed difference that is none any more must be struck off the list.
