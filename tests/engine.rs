@@ -126,6 +126,11 @@ fn credentials_belong_to_threads() {
 }
 
 #[test]
+fn a_hundred_threads_change_the_credentials_of_all() {
+    prints("credentials-of-a-process", "wrong 0\n");
+}
+
+#[test]
 fn proc_self_is_the_guest() {
     prints("own-descriptors", "wrong 0\n");
 }

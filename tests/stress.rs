@@ -81,20 +81,30 @@ impl Scenario {
         let output = self.child.wait_with_output().expect("it ends");
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!((line.as_str(), error.as_str(), output.status.code()), (last, "", Some(0)));
-        for patience in (0..100).rev() {
-            let output = Command::new("pgrep").arg("-af").arg(self.lab.path()).output().expect("pgrep runs");
-            let text = String::from_utf8_lossy(&output.stdout);
-            let left: Vec<&str> = text.lines().filter(|line| !line.contains("pgrep")).collect();
-            if left.is_empty() {
-                break;
-            }
-            assert!(patience > 0, "left behind: {left:?}");
-            thread::sleep(time::Duration::from_millis(50));
-        }
-        let mut verify = self.lab.command();
-        let output = verify.args(["owners", "verify", "--store", "state", "home"]).output().expect("it runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        nobody_is_left(&self.lab);
+        verify(&self.lab);
     }
+}
+
+/// Waits until no process runs a program from the lab any more.
+fn nobody_is_left(lab: &Lab) {
+    for patience in (0..600).rev() {
+        let output = Command::new("pgrep").arg("-af").arg(lab.path()).output().expect("pgrep runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let left: Vec<&str> = text.lines().filter(|line| !line.contains("pgrep")).collect();
+        if left.is_empty() {
+            return;
+        }
+        assert!(patience > 0, "left behind: {left:?}");
+        thread::sleep(time::Duration::from_millis(50));
+    }
+}
+
+/// A store that is intact.
+fn verify(lab: &Lab) {
+    let mut verify = lab.command();
+    let output = verify.args(["owners", "verify", "--store", "state", "home"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 fn field(status: &str, name: &str) -> i64 {
@@ -110,6 +120,41 @@ fn guests_killed_at_any_moment() {
     let args = ["kills", &seed.to_string(), &kills.to_string()];
     let Some(scenario) = Scenario::start("guests_killed_at_any_moment", &args) else { return };
     scenario.ends(&format!("killed {kills}"));
+}
+
+/// remainroot itself killed, its front or its tracer, while guests die and are born: the tree dies with it.
+#[test]
+fn remainroot_killed_at_any_moment() {
+    if !can_compile("remainroot_killed_at_any_moment", Machine::X86_64) {
+        return;
+    }
+    let seed = chance::seed("REMAINROOT_STRESS_SEED");
+    let rounds = chance::number("REMAINROOT_STRESS_OWN_KILLS").unwrap_or(20);
+    eprintln!("REMAINROOT_STRESS_SEED={seed}");
+    let lab = Lab::new();
+    let guest = lab.guest("stress", Machine::X86_64);
+    let home = lab.home("home");
+    for round in 0..rounds {
+        let number = seed.wrapping_add(round).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut command = lab.command();
+        command.current_dir(&home).args(["--store", "../state", "--"]).arg(&guest);
+        command.args(["kills", &number.to_string(), "1000000"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut front = command.spawn().expect("it starts");
+        thread::sleep(time::Duration::from_micros(number >> 32 & 0xffff));
+        let tracer =
+            Command::new("pgrep").args(["-P", &front.id().to_string()]).output().expect("pgrep runs");
+        let tracer = String::from_utf8_lossy(&tracer.stdout).lines().next().and_then(|pid| pid.parse().ok());
+        let victim = match tracer {
+            Some(tracer) if number >> 63 == 1 => tracer,
+            _ => front.id() as i32,
+        };
+        // It may have gone by itself only if it never came to run anything.
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(victim), nix::sys::signal::Signal::SIGKILL)
+            .expect("the victim is there");
+        front.wait().expect("it ends");
+        nobody_is_left(&lab);
+        verify(&lab);
+    }
 }
 
 #[test]

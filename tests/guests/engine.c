@@ -22,6 +22,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __i386__
+#define SYS_GETRESUID SYS_getresuid32
+#define SYS_GETRESGID SYS_getresgid32
+#else
+#define SYS_GETRESUID SYS_getresuid
+#define SYS_GETRESGID SYS_getresgid
+#endif
+
 static char *self;
 
 static void *busy(void *unused)
@@ -347,6 +355,45 @@ static int credentials_of_threads(void)
 	return 0;
 }
 
+/* A hundred threads that change the credentials of the whole process at once, each as the C library does it: by a signal
+ * to all others. */
+static pthread_barrier_t barrier;
+
+static void *change_all(void *id)
+{
+	pthread_barrier_wait(&barrier);
+	long wrong = setresuid(-1, 1000 + (long)id, 0) != 0 || setresgid(-1, 2000 + (long)id, 0) != 0;
+	pthread_barrier_wait(&barrier);
+	/* All have come to the same end. */
+	uid_t uid[3];
+	gid_t gid[3];
+	wrong += syscall(SYS_GETRESUID, uid, uid + 1, uid + 2) || syscall(SYS_GETRESGID, gid, gid + 1, gid + 2);
+	wrong += uid[1] != geteuid() || uid[1] < 1000 || uid[1] >= 1100 || gid[1] < 2000 || gid[1] >= 2100;
+	static volatile uid_t first;
+	uid_t none = 0;
+	if (!__atomic_compare_exchange_n(&first, &none, uid[1], 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		wrong += none != uid[1];
+	return (void *)wrong;
+}
+
+static int credentials_of_a_process(void)
+{
+	pthread_t thread[100];
+	/* Capabilities stay, whoever one is (SECBIT_NO_SETUID_FIXUP). */
+	long wrong = prctl(PR_SET_SECUREBITS, 4, 0, 0, 0) != 0;
+	pthread_barrier_init(&barrier, NULL, 100);
+	for (long i = 0; i < 100; i++)
+		if (pthread_create(&thread[i], NULL, change_all, (void *)i))
+			return 1;
+	for (int i = 0; i < 100; i++) {
+		void *result;
+		pthread_join(thread[i], &result);
+		wrong += (long)result;
+	}
+	printf("wrong %ld\n", wrong);
+	return 0;
+}
+
 /* The CPUs that a task believes to have are its own, wherever it was moved to. */
 static void *kill_soon(void *unused)
 {
@@ -576,7 +623,7 @@ int main(int argc, char **argv)
 		{ "untraced", untraced }, { "unknown-abi", unknown_abi }, { "orphan", orphan },
 		{ "own-descriptors", own_descriptors }, { "shared-root", shared_root },
 		{ "nested-pids", nested_pids }, { "shared-memory", shared_memory },
-		{ "credentials-of-threads", credentials_of_threads }, { "affinity", affinity },
+		{ "credentials-of-a-process", credentials_of_a_process }, { "credentials-of-threads", credentials_of_threads }, { "affinity", affinity },
 	};
 	self = argv[0];
 	setvbuf(stdout, NULL, _IOLBF, 0);
