@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 
 use super::ids::Ids;
+use super::spec;
 use crate::sandbox::{Trouble, why_io};
 
 /// What the original's name ends in.
@@ -69,6 +70,19 @@ impl Config {
         let before = beside(path, BEFORE);
         if before.exists() { Config::read(&before) } else { Config::read(path) }
     }
+}
+
+/// Puts the original of a file back that was changed and has not been written anew since.
+///
+/// # Errors
+/// The file, and why it could not be put back.
+pub fn restore(path: &Path) -> Result<(), Trouble> {
+    let before = beside(path, BEFORE);
+    let is_ours = |config: &Config| config.value.get("process").is_some_and(|p| spec::prefix_of(p).is_some());
+    if before.exists() && Config::read(path).as_ref().is_ok_and(is_ours) {
+        fs::rename(&before, path).map_err(|error| at(&before, &why_io(&error)))?;
+    }
+    Ok(())
 }
 
 /// What was changed in a bundle.

@@ -21,7 +21,7 @@ pub fn execute(runtime: &Path, words: &Words) -> Result<End, Trouble> {
     match words.options(&["p", "process"]).next_back() {
         Some(said) => by_file(runtime, words, said, &prefix),
         None => {
-            let new = by_words(words, at, &prefix, &original)?;
+            let new = by_words(words, at, &prefix, &original, default_group(runtime))?;
             Err(hand_on::replace(runtime, &new))
         }
     }
@@ -29,11 +29,31 @@ pub fn execute(runtime: &Path, words: &Words) -> Result<End, Trouble> {
 
 /// What was put before the process of a container that has the shim; and its original description.
 fn shimmed(runtime: &Path, words: &Words, id: &OsString) -> Option<(Prefix, Value)> {
-    let question = [words.globals(), &["state".into(), id.clone()]].concat();
-    let state: Value = serde_json::from_slice(&hand_on::ask(runtime, &question)?).ok()?;
-    let file = PathBuf::from(state.get("bundle")?.as_str()?).join("config.json");
+    let file = config_of(runtime, words, id)?;
     let prefix = spec::prefix_of(Config::read(&file).ok()?.value.get("process")?)?;
     Some((prefix, Config::original(&file).ok()?.value))
+}
+
+/// The config.json of a container, by the runtime's own records.
+pub fn config_of(runtime: &Path, words: &Words, id: &OsString) -> Option<PathBuf> {
+    let question = [words.globals(), &["state".into(), id.clone()]].concat();
+    let state: Value = serde_json::from_slice(&hand_on::ask(runtime, &question)?).ok()?;
+    Some(PathBuf::from(state.get("bundle")?.as_str()?).join("config.json"))
+}
+
+/// What group `--user UID` means.
+#[derive(Clone, Copy)]
+enum Group {
+    /// The container's own, with its additional groups (runc, `getProcess`).
+    Containers,
+    /// Root's, with no others (crun, `make_oci_process_user`).
+    Root,
+}
+
+fn default_group(runtime: &Path) -> Group {
+    let file = runtime.canonicalize();
+    let name = file.as_deref().unwrap_or(runtime).file_name().unwrap_or_default();
+    if name.as_encoded_bytes().starts_with(b"crun") { Group::Root } else { Group::Containers }
 }
 
 /// `--process FILE`: the engine's file stays as it is, the runtime gets one of ours.
@@ -54,7 +74,13 @@ fn by_file(runtime: &Path, words: &Words, said: &Said, prefix: &Prefix) -> Resul
 }
 
 /// `exec [OPTIONS] ID CMD…`: whom it runs as moves from the runtime's options to ours.
-fn by_words(words: &Words, at: usize, prefix: &Prefix, original: &Value) -> Result<Vec<OsString>, Trouble> {
+fn by_words(
+    words: &Words,
+    at: usize,
+    prefix: &Prefix,
+    original: &Value,
+    group: Group,
+) -> Result<Vec<OsString>, Trouble> {
     let none = json!({});
     let process = original.get("process").and_then(Value::as_object).or(none.as_object());
     let mut identity = match process {
@@ -66,6 +92,9 @@ fn by_words(words: &Words, at: usize, prefix: &Prefix, original: &Value) -> Resu
         let text = user.to_str().ok_or_else(wrong)?;
         let (uid, gid) = text.split_once(':').map_or((text, None), |(uid, gid)| (uid, Some(gid)));
         identity.uid = uid.parse().map_err(|_| wrong())?;
+        if let Group::Root = group {
+            (identity.gid, identity.groups) = (0, Vec::new());
+        }
         if let Some(gid) = gid {
             identity.gid = gid.parse().map_err(|_| wrong())?;
         }
@@ -100,7 +129,7 @@ mod tests {
         let words = Words::new(all.collect());
         let original = json!({ "process": { "user": { "uid": 33, "gid": 34, "additionalGids": [4] } } });
         let prefix = vec!["/dev/.remainroot/remainroot".to_owned(), "run".to_owned()];
-        let new = by_words(&words, words.operands().0, &prefix, &original).unwrap();
+        let new = by_words(&words, words.operands().0, &prefix, &original, Group::Containers).unwrap();
         let line = new.join(" ".as_ref()).into_string().unwrap();
         let sets = ["bounding", "permitted", "effective", "inheritable", "ambient"]
             .map(|set| format!("--capabilities={set}="))
@@ -111,5 +140,16 @@ mod tests {
                 "--root /r exec -t -e A=b c1 /dev/.remainroot/remainroot run --user 5:6 --groups=4,7 {sets} -- ls -u 8"
             )
         );
+    }
+
+    #[test]
+    fn a_user_without_a_group_has_what_the_runtime_would_give() {
+        let words = Words::new("exec -u 5 c1 ls".split(' ').map(OsString::from).collect());
+        let original = json!({ "process": { "user": { "uid": 33, "gid": 34, "additionalGids": [4] } } });
+        for (group, expected) in [(Group::Containers, "5:34 --groups=4"), (Group::Root, "5:0 --groups=")] {
+            let new = by_words(&words, words.operands().0, &Vec::new(), &original, group).unwrap();
+            let line = new.join(" ".as_ref()).into_string().unwrap();
+            assert!(line.starts_with(&format!("exec c1 --user {expected} ")), "{line}");
+        }
     }
 }

@@ -107,9 +107,15 @@ pub fn and_wait(runtime: &Path, words: &[OsString]) -> Result<End, Trouble> {
                 let _ = signal::kill(child, info.ssi_signo as i32);
             }
         }
-        let end = match waitpid(Pid::from_raw(child), Some(WaitPidFlag::WNOHANG)) {
+        let end = match waitpid(Pid::from_raw(child), Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
             Ok(WaitStatus::Exited(_, code)) => End::Code(code),
             Ok(WaitStatus::Signaled(_, killer, _)) => End::Signal(killer as i32),
+            // As one job: who continues us does so with it, for the terminal's signals go to both.
+            Ok(WaitStatus::Stopped(..)) => {
+                let _ = signal::kill(process::id() as i32, libc::SIGSTOP);
+                let _ = signal::kill(child, libc::SIGCONT);
+                continue;
+            }
             Ok(_) => continue,
             Err(errno) => return Err(failed(runtime, errno as i32)),
         };

@@ -45,6 +45,7 @@ fn carry_out(said: Option<&OsStr>, link: Option<&str>, words: &Words) -> Result<
     match words.command() {
         Some("create" | "run" | "restore") => start(&runtime, words),
         Some("exec") => exec::execute(&runtime, words),
+        Some("delete") => delete(&runtime, words),
         _ => Err(hand_on::replace(&runtime, words.all())),
     }
 }
@@ -66,6 +67,19 @@ fn start(runtime: &Path, words: &Words) -> Result<End, Trouble> {
     // `create` leaves a container, for which `exec` has to find out what it started as.
     if words.command() == Some("run") || end != Ok(End::Code(0)) {
         change.undo()?;
+    }
+    end
+}
+
+/// `delete`: the bundle becomes what it was before `create`.
+fn delete(runtime: &Path, words: &Words) -> Result<End, Trouble> {
+    let id = words.operands().1.first();
+    let Some(config) = id.and_then(|id| exec::config_of(runtime, words, id)) else {
+        return Err(hand_on::replace(runtime, words.all()));
+    };
+    let end = hand_on::and_wait(runtime, words.all());
+    if end == Ok(End::Code(0)) {
+        bundle::restore(&config)?;
     }
     end
 }

@@ -76,7 +76,11 @@ pub fn edit(spec: &mut Value, outside: &Outside) -> Result<Edited, Trouble> {
     {
         profile::allow(seccomp)?;
     }
-    let mounts = match fields.entry("mounts").or_insert_with(|| json!([])) {
+    let mounts = fields.entry("mounts").or_insert(Value::Null);
+    if mounts.is_null() {
+        *mounts = json!([]);
+    }
+    let mounts = match mounts {
         Value::Array(mounts) => mounts,
         _ => return Err(Trouble::new("mounts: not a list")),
     };
@@ -346,6 +350,15 @@ mod tests {
         let once = spec.clone();
         assert_eq!(changed(&mut spec), Ok(Edited::Not));
         assert_eq!(spec, once);
+    }
+
+    /// As Go writes a list that there is not.
+    #[test]
+    fn no_mounts_are_an_empty_list() {
+        let mut spec = sample();
+        spec["mounts"] = Value::Null;
+        assert!(matches!(changed(&mut spec), Ok(Edited::Yes(_))));
+        assert_eq!(spec["mounts"][0]["destination"], "/.remainroot/remainroot");
     }
 
     #[test]

@@ -82,6 +82,7 @@ impl Words {
             // crun's may stand behind the container's name, too.
             Some("create" | "run" | "restore") => mixed(&all, command + 1, &mut said),
             Some("exec") => options(&all, command + 1, EXEC, &mut said),
+            Some("delete") => options(&all, command + 1, &[], &mut said),
             _ => all.len(),
         };
         let command = (command < all.len()).then_some(command);

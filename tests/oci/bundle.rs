@@ -145,3 +145,70 @@ fn annotations_are_followed() {
     let explain = with(json!({ "org.remainroot.args": "--summary" })).finish(&["run", "c3"]);
     assert!(explain.1.contains("getuid") || explain.1.contains("geteuid"), "{}", explain.1);
 }
+
+fn delete_leaves_the_bundle_as_it_was(runtime: &'static str) {
+    let test = "delete_leaves_the_bundle_as_it_was";
+    if !installed(test, runtime) || !installed(test, "runc") {
+        return;
+    }
+    let site = Site::new();
+    let bundle = Bundle::new(&site, runtime, |spec| {
+        runs("touch /tmp/ready; while :; do sleep 0.02; done")(spec);
+    });
+    let before = bundle.text();
+    // Its output is the container's, too.
+    let quietly = |words: &[&str]| {
+        let mut command = bundle.command(words);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("the runtime starts").code()
+    };
+    assert_eq!(quietly(&["create", "c1"]), Some(0));
+    assert_ne!(bundle.text(), before);
+    assert_eq!(quietly(&["start", "c1"]), Some(0));
+    waits_for("the container is ready", || site.tree.join("tmp/ready").exists());
+    // The group of a user who is named without one is the runtime's own choice.
+    let (out, err, status) = bundle.finish(&["exec", "--user", "5", "c1", "sh", "-c", "id -g; id -G"]);
+    let expected = if runtime == "crun" { "0\n0\n" } else { "33\n33 4 44\n" };
+    assert_eq!((out.as_str(), status), (expected, Some(0)), "{err}");
+    assert_eq!(quietly(&["delete", "--force", "c1"]), Some(0));
+    assert_eq!(bundle.text(), before);
+    assert!(!bundle.files().contains(&"config.json.before-remainroot".to_owned()));
+}
+
+#[test]
+fn delete_leaves_the_bundle_as_it_was_by_runc() {
+    delete_leaves_the_bundle_as_it_was("runc");
+}
+
+#[test]
+fn delete_leaves_the_bundle_as_it_was_by_crun() {
+    delete_leaves_the_bundle_as_it_was("crun");
+}
+
+/// The keyboard stops a container in front, if the runtime lets it, and the shell hears of it.
+#[test]
+fn a_job_is_stopped_and_continued() {
+    let test = "a_job_is_stopped_and_continued";
+    if !["crun", "runc", "python3"].iter().all(|program| installed(test, program)) {
+        return;
+    }
+    let site = Site::new();
+    let runtime = site.lab.path().join("stops");
+    // A runtime that does not ignore it.
+    let script = "#!/bin/sh\ncase \"$*\" in *run*) kill -STOP $$; echo continued; exit 5;; esac\n";
+    std::fs::write(&runtime, script).expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&runtime, mode).expect("a mode");
+    let bundle = Bundle::new(&site, "runc", |_| ());
+    let job = "import os, signal, sys\n\
+               pid = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])\n\
+               print(os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1]), flush=True)\n\
+               os.kill(pid, signal.SIGCONT)\n\
+               sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
+    let ours = site.lab.remainroot();
+    let words = ["oci", "runtime", "--runtime-path"].map(std::path::Path::new);
+    let front = ["python3", "-c", job].map(std::path::Path::new);
+    let line = [&front[..], &[&ours], &words, &[&runtime, "run".as_ref(), "c1".as_ref()]].concat();
+    let (out, err, status) =
+        crate::text(&site.user(&line).current_dir(&bundle.dir).output().expect("python3 starts"));
+    assert_eq!((out.as_str(), status), ("True\ncontinued\n", Some(5)), "{err}");
+}
