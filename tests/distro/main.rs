@@ -96,6 +96,7 @@ impl Site {
         self.run(&format!("copy-{name}"), &["cp".as_ref(), "-a".as_ref(), self.base()?, &tree])?;
         fs::copy(self.script("install.sh"), tree.join("root/install.sh"))
             .map_err(|error| error.to_string())?;
+        copy_daemons(&tree)?;
         link_packages(&self.home.join("archives"), &archives(&tree));
         Ok(tree)
     }
@@ -155,12 +156,14 @@ fn logged(what: &str, mut command: Command, log: &Path) -> Result<String, String
     }
 }
 
-/// The packages in a tree of their own, by `--rootfs`.
+/// The packages in a tree of their own, by `--rootfs`; and their daemons, started, used and stopped.
 fn packages(site: &Site, mailer: &str) -> Result<(), Failed> {
     let tree = site.copy(mailer)?;
     let name = format!("./{mailer}");
     let log = site.remainroot(mailer, &["--rootfs", &name, "--", "sh", "/root/install.sh", mailer])?;
     went_well(&log, mailer)?;
+    let words = ["--rootfs", &name, "--", "bash", "/root/daemons/all.sh", mailer];
+    daemons_went_well(&site.remainroot(&format!("daemons-{mailer}"), &words)?)?;
     Ok(site.done(&tree)?)
 }
 
@@ -216,6 +219,7 @@ fn as_real_root_gets_it(site: &Site) -> Result<(), Failed> {
     if let Some(differences) = differences(&ours, &theirs) {
         return Err(differences.into());
     }
+    daemons_of_real_root(site, &native)?;
     same_image(site, &native)?;
     fs::remove_dir_all(tree)?;
     Ok(fs::remove_dir_all(native)?)
@@ -257,6 +261,37 @@ fn differences(ours: &str, theirs: &str) -> Option<String> {
         .chain(ours.difference(&theirs).map(|line| format!("remainroot: {line}")))
         .collect();
     (!differences.is_empty()).then(|| differences.join("\n"))
+}
+
+/// The scripts of daemons, for whoever is root of this tree.
+fn copy_daemons(tree: &Path) -> Result<(), String> {
+    let to = tree.join("root/daemons");
+    let copy = || -> std::io::Result<()> {
+        fs::create_dir(&to)?;
+        for entry in fs::read_dir(script("daemons"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+        Ok(())
+    };
+    copy().map_err(|error| format!("{}: {error}", to.display()))
+}
+
+/// All daemons have done what their scripts say.
+fn daemons_went_well(log: &str) -> Result<(), Failed> {
+    if log.ends_with("ALL WELL\n") { Ok(()) } else { Err(log.into()) }
+}
+
+/// What the scripts of daemons say is what real root sees, in a copy of its tree: they leave traces.
+fn daemons_of_real_root(site: &Site, native: &Path) -> Result<(), Failed> {
+    let tree = native.join("daemons");
+    site.natively("native-copy", native, &["cp", "-a", "whole", "daemons"].map(Path::new))?;
+    copy_daemons(&tree)?;
+    let enter = "for dir in proc sys dev; do mount --rbind /$dir ./$dir; done
+        exec chroot . bash /root/daemons/all.sh postfix";
+    let command = ["unshare", "--mount", "sh", "-euc", enter].map(Path::new);
+    daemons_went_well(&site.natively("native-daemons", &tree, &command)?)?;
+    Ok(fs::remove_dir_all(tree)?)
 }
 
 /// Whether a program is there, for those who have sbin in their PATH.
