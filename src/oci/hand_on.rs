@@ -112,7 +112,7 @@ pub fn and_wait(runtime: &Path, words: &[OsString]) -> Result<End, Trouble> {
             Ok(WaitStatus::Signaled(_, killer, _)) => End::Signal(killer as i32),
             // As one job: who continues us does so with it, for the terminal's signals go to both.
             Ok(WaitStatus::Stopped(..)) => {
-                let _ = signal::kill(process::id() as i32, libc::SIGSTOP);
+                let _ = signal::kill(process::id(), libc::SIGSTOP);
                 let _ = signal::kill(child, libc::SIGCONT);
                 continue;
             }
