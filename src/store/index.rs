@@ -93,6 +93,11 @@ impl Index {
         let tables: i64 =
             db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
         let application = number("application_id").map_err(fault)?;
+        if tables == 0 && application == 0 && mode == Mode::Read {
+            // Whoever began to make it was killed. To read it, it must be there.
+            drop(db);
+            return Index::open(dir, Mode::Write);
+        }
         if tables > 0 || mode == Mode::Read {
             if application != APPLICATION {
                 return Err(Fault::new(&path, Kind::Foreign));

@@ -145,6 +145,19 @@ fn what_is_no_index_is_left_alone() {
 }
 
 #[test]
+fn an_index_that_was_begun_is_an_empty_one() {
+    let begun: [fn(&Connection); 2] =
+        [|_| {}, |db| drop(db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)))];
+    for begin in begun {
+        let dir = home();
+        begin(&Connection::open(dir.path().join(FILE)).unwrap());
+        let index = Index::open(dir.path(), Mode::Read).unwrap();
+        index.check().unwrap();
+        index.each(|_| panic!("there are no rows")).unwrap();
+    }
+}
+
+#[test]
 fn a_newer_format_is_refused() {
     let dir = home();
     open(&dir).db.execute_batch("PRAGMA user_version = 2").unwrap();
