@@ -251,8 +251,8 @@ impl Guest for Fake {
 }
 
 impl Store for Fake {
-    fn get(&self, _: &dyn Attributes, inode: &Inode) -> Option<Record> {
-        self.records.borrow().get(&inode.id.ino).cloned()
+    fn find(&self, _: &dyn Attributes, inode: &Inode) -> Result<Option<Record>, Errno> {
+        Ok(self.records.borrow().get(&inode.id.ino).cloned())
     }
 
     fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {

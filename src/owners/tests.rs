@@ -170,8 +170,8 @@ fn of_a_list_that_is_wrong_nothing_is_taken() {
 struct Full(Kept, std::cell::Cell<u32>);
 
 impl Store for Full {
-    fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
-        self.0.get(file, inode)
+    fn find(&self, file: &dyn Attributes, inode: &Inode) -> Result<Option<Record>, Errno> {
+        self.0.find(file, inode)
     }
 
     fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool> {

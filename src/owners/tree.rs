@@ -123,7 +123,10 @@ impl Tree<'_> {
             progress.say(&trouble(&format!("read the attribute {name} of"), errno).to_string());
         })
         .map_err(|errno| trouble("list the attributes of", errno))?;
-        let stored = self.store.get(&File::new(fd.as_fd()), &inode);
+        let stored = self
+            .store
+            .find(&File::new(fd.as_fd()), &inode)
+            .map_err(|errno| trouble("find the record of", errno.into_raw()))?;
         let (mirrored_record, claim) = self.mirrored_record(&mirrored, &inode).unwrap_or_else(|why| {
             progress.say(&format!("{}: taken for absent: {why}", self.below(&path)));
             (None, None)

@@ -91,13 +91,13 @@ impl Kept {
     }
 
     /// The row of exactly this inode. Rows of earlier ones are removed, unless they may be of another file system.
-    fn row(&self, file: &dyn Attributes, inode: &Inode) -> Option<Row> {
-        let index = self.index.as_ref()?;
+    fn row(&self, file: &dyn Attributes, inode: &Inode) -> Result<Option<Row>, Errno> {
+        let Some(index) = &self.index else { return Ok(None) };
         if self.known().empty {
-            return None;
+            return Ok(None);
         }
         let system = self.systems.of(file, inode.id.dev);
-        let rows = index.get(system.key, inode.id.ino).map_err(|fault| self.tell(&fault)).ok()?;
+        let rows = index.get(system.key, inode.id.ino).map_err(|fault| self.tell(&fault))?;
         let mut generation = inode.generation;
         let mut found = None;
         for row in rows {
@@ -112,7 +112,7 @@ impl Kept {
                 self.remove_row(&system, inode, row.btime);
             }
         }
-        found
+        Ok(found)
     }
 
     /// Removes a row that nobody needs any more. One that stays does no harm.
@@ -155,9 +155,14 @@ impl Kept {
         Record::owned(uid, gid)
     }
 
-    /// Reads what is known of an inode that is not in memory, or was in an earlier state.
-    fn load(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
-        let row = self.row(file, inode);
+    /// Reads what is known of an inode that is not in memory, or was in an earlier state. EIO where the index cannot be
+    /// read: then nothing is remembered, so that nobody takes it for root's.
+    fn load(&self, file: &dyn Attributes, inode: &Inode) -> Result<Option<Record>, Errno> {
+        let row = match self.row(file, inode) {
+            // Of the machine's own files, without which nothing runs, hardly any has a record.
+            Err(_) if inode.uid != self.cache.own => return Ok(None),
+            row => row?,
+        };
         let (alone, young) = row.as_ref().map_or((false, false), |row| (row.alone, row.young));
         let generation = inode.generation.or(row.as_ref().and_then(|row| row.generation));
         let recorded = row.map(|row| row.record);
@@ -165,13 +170,13 @@ impl Kept {
         let Some(record) = record else {
             self.cache.drop_entry(inode.id);
             self.cache.insert_absent(inode);
-            return None;
+            return Ok(None);
         };
         let facts = self.facts(inode, alone, young);
         let mut entry = Entry::new(&Inode { generation, ..*inode }, record.clone(), facts);
         entry.seen = self.cache.vouching(inode.ctime);
         self.cache.insert(inode.id, entry);
-        Some(record)
+        Ok(Some(record))
     }
 
     fn facts(&self, inode: &Inode, alone: bool, young: bool) -> u8 {
@@ -238,20 +243,20 @@ impl Kept {
     }
 
     /// What a record comes to that was made of what this process knew of a file, if others have changed that since.
-    fn merged(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Record {
+    fn merged(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<Record, Errno> {
         self.refresh();
         let now = self.cache.epoch.get();
         let base = match self.cache.entries.borrow().get(&inode.id).filter(|entry| entry.is_of(inode, None)) {
-            Some(entry) if entry.epoch == now || entry.is(fact::DYING) => return record,
+            Some(entry) if entry.epoch == now || entry.is(fact::DYING) => return Ok(record),
             entry => entry.map(Entry::record),
         };
         let absent = self.cache.absent.borrow().get(&inode.id).map(|absent| absent.epoch);
         if self.index.is_none() || base.is_none() && absent.is_none_or(|then| then == now) {
-            return record;
+            return Ok(record);
         }
-        let known = self.load(file, inode);
+        let known = self.load(file, inode)?;
         let or_nothing = |known: Option<Record>| known.unwrap_or_else(|| self.unowned(inode));
-        merged(record, &or_nothing(base), or_nothing(known))
+        Ok(merged(record, &or_nothing(base), or_nothing(known)))
     }
 
     /// Makes `record` what is known of a file, here and wherever it is kept.
@@ -282,7 +287,7 @@ impl Kept {
 }
 
 impl Store for Kept {
-    fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record> {
+    fn find(&self, file: &dyn Attributes, inode: &Inode) -> Result<Option<Record>, Errno> {
         self.refresh();
         // While a file is asked, other tasks are served: nothing may be borrowed.
         let asks = |entry: &Entry| inode.generation.is_none() && entry.asks_generation(inode);
@@ -295,26 +300,26 @@ impl Store for Kept {
             if !self.looks_further()
                 || absent.is_some_and(|absent| self.cache.is_absent(&absent, inode.ctime))
             {
-                return None;
+                return Ok(None);
             }
             return self.load(file, inode);
         };
         if !entry.is_of(inode, now) {
             drop(entries);
             self.cache.drop_entry(inode.id);
-            return if self.looks_further() { self.load(file, inode) } else { None };
+            return if self.looks_further() { self.load(file, inode) } else { Ok(None) };
         }
         if entry.seen == pack(Some(inode.ctime)) && entry.epoch == self.cache.epoch.get() {
-            return Some(entry.record());
+            return Ok(Some(entry.record()));
         }
         if !self.looks_further() || entry.is(fact::DYING) {
             entry.seen = self.cache.vouching(inode.ctime);
-            return Some(entry.record());
+            return Ok(Some(entry.record()));
         }
         // The tick of our own change: what others do in it is seen by the first lookup after it.
         let same_index = entry.epoch == self.cache.epoch.get();
         if same_index && entry.is_our_own_doing(inode.ctime) && self.cache.vouching(inode.ctime) == 0 {
-            return Some(entry.record());
+            return Ok(Some(entry.record()));
         }
         if !same_index {
             drop(entries);
@@ -323,11 +328,12 @@ impl Store for Kept {
         let (facts, generation, old) = (entry.facts(), entry.generation(), entry.record());
         drop(entries);
         let carried = facts & fact::ALONE == 0;
-        let record = if carried { self.with_carried(file, inode, Some(old)) } else { Some(old) }?;
+        let known = if carried { self.with_carried(file, inode, Some(old)) } else { Some(old) };
+        let Some(record) = known else { return Ok(None) };
         let mut entry = Entry::new(&Inode { generation, ..*inode }, record.clone(), facts);
         entry.seen = self.cache.vouching(inode.ctime);
         self.cache.insert(inode.id, entry);
-        Some(record)
+        Ok(Some(record))
     }
 
     fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool> {
@@ -358,14 +364,14 @@ impl Store for Kept {
 
     fn put(&self, file: &dyn Attributes, inode: &Inode, record: Record) -> Result<(), Errno> {
         let _turn = self.index.as_ref().and_then(Index::turn);
-        let record = self.merged(file, inode, record);
+        let record = self.merged(file, inode, record)?;
         self.write(file, inode, record)
     }
 
     fn forget(&self, file: &dyn Attributes, inode: &Inode) -> Result<(), Errno> {
         let _turn = self.index.as_ref().and_then(Index::turn);
         let nothing = self.unowned(inode);
-        let record = self.merged(file, inode, nothing.clone());
+        let record = self.merged(file, inode, nothing.clone())?;
         if record != nothing {
             return self.write(file, inode, record);
         }

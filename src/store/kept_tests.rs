@@ -11,6 +11,17 @@ use crate::store::fake::File;
 
 const NOW: i64 = 1_000;
 
+/// What is found where all can be read.
+trait Get {
+    fn get(&self, file: &File, inode: &Inode) -> Option<Record>;
+}
+
+impl Get for Kept {
+    fn get(&self, file: &File, inode: &Inode) -> Option<Record> {
+        self.find(file, inode).unwrap()
+    }
+}
+
 fn timed(mut store: Kept) -> Kept {
     store.cache.now = || Time { sec: NOW, nsec: 0 };
     store

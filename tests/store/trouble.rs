@@ -45,6 +45,22 @@ fn a_foreign_newer_or_truncated_index_is_told_and_kept() {
 }
 
 #[test]
+fn what_a_damaged_page_held_is_an_error_and_not_roots() {
+    let home = Home::new();
+    home.run("for i in $(seq 200); do ln -s x l$i; done; chown -h 5:6 l*; touch carried; chown 7:8 carried");
+    let index = home.dir.join("store/index.db");
+    let mut bytes = fs::read(&index).unwrap();
+    // The first pages have the tables' roots.
+    bytes[3 * 1024..].fill(0xFF);
+    fs::write(&index, bytes).unwrap();
+    let script = "stat -c %u:%g l1 2>&1; chown -h 5:6 l1 2>&1; stat -c %u:%g l200 2>&1";
+    let output = home.command().args(["--", "sh", "-c", script]).output().expect("it starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(out.matches("Input/output error").count(), 3, "{out}{err}");
+    assert!(err.contains("store/index.db: this index is damaged") && !out.contains("0:0"), "{out}{err}");
+}
+
+#[test]
 fn a_store_that_cannot_be_made_is_told() {
     let home = Home::new();
     home.natively("touch store");

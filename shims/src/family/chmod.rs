@@ -42,7 +42,7 @@ fn change(guest: &dyn Guest, target: Result<Target, Errno>, mode: u32) -> Answer
         if is_native(guest, &*node, &inode, mode) {
             return Ok(Answer::Native);
         }
-        let mut seen = Seen::of(guest, node, inode);
+        let mut seen = Seen::of(guest, node, inode)?;
         let new =
             rules::chmod_common(&guest.cred(), &seen.attr(), mode).map_err(|errno| seen.denied(errno))?;
         seen.set_mode(new.mode)?;

@@ -266,7 +266,8 @@ pub(super) fn record(
     parent: &Seen,
     target: &Target,
 ) -> Result<Option<Seen>, Errno> {
-    let Ok(mut child) = Seen::find(guest, target) else { return Ok(None) };
+    let Ok(node) = guest.find(&target.place()) else { return Ok(None) };
+    let mut child = Seen::hold(guest, node)?;
     if child.record.is_some() {
         // Another task was faster: it made the file, and recorded it.
         return Ok(None);

@@ -141,23 +141,23 @@ impl Seen {
     /// Reads what is known of a node.
     pub fn hold(guest: &dyn Guest, node: Box<dyn Node>) -> Result<Seen, Errno> {
         let inode = node.stat()?;
-        Ok(Seen::of(guest, node, inode))
+        Seen::of(guest, node, inode)
     }
 
-    /// Reads what is known of a node that was looked at.
-    pub fn of(guest: &dyn Guest, node: Box<dyn Node>, inode: Inode) -> Seen {
+    /// Reads what is known of a node that was looked at. EIO where the store cannot tell.
+    pub fn of(guest: &dyn Guest, node: Box<dyn Node>, inode: Inode) -> Result<Seen, Errno> {
         let inode = born(inode);
         let record = match guest.store().suspect(inode.id, inode.ctime) {
             Ok(record) => Some(record),
             Err(false) => None,
-            Err(true) => guest.store().get(&*node, &inode),
+            Err(true) => guest.store().find(&*node, &inode)?,
         };
         let mut seen = Seen { node, inode, record, world: guest.world(), touched: Cell::new(false) };
         if guest.watched(seen.inode.id).is_some() {
             seen.remove_privs(guest);
         }
         seen.watch_capability(guest);
-        seen
+        Ok(seen)
     }
 
     /// What the kernel did at a write that was noted since (`file_remove_privs`): capabilities went, and set-id bits if

@@ -113,6 +113,11 @@ impl Mock {
         self.records.full.set(true);
     }
 
+    /// Leaves the store unreadable.
+    pub fn damage_store(&self) {
+        self.records.damaged.set(true);
+    }
+
     /// Sets what /proc/sys says.
     pub fn protect(&self, name: &CStr, value: u32) {
         self.sysctls.borrow_mut().insert(name.to_owned(), value);
@@ -155,7 +160,7 @@ impl Mock {
 
     /// What is recorded of a file.
     pub fn recorded(&self, path: &str) -> Option<Record> {
-        self.records.get(&self.held(path).unwrap(), &self.inode(path))
+        self.records.find(&self.held(path).unwrap(), &self.inode(path)).unwrap()
     }
 
     /// The inode of a path.

@@ -146,7 +146,7 @@ async fn patched(
         }
         match patch(&*guest, &call, layout, call.word(buffer), which) {
             Ok(Patched::Done(_)) => break,
-            Ok(Patched::Replaced | Patched::TooLarge) => continue,
+            Ok(Patched::Replaced) => continue,
             Err(errno) => return Answer::Err(errno),
         }
     }
@@ -159,8 +159,6 @@ enum Patched {
     Done(Option<Range<usize>>),
     /// Another file is there now than the one that the kernel looked at.
     Replaced,
-    /// Its inode number does not fit: a device's own did (`cp_old_stat`).
-    TooLarge,
 }
 
 /// Answers without the guest's call, if the engine can look at the file as well as the guest could.
@@ -190,9 +188,9 @@ fn at_once(
         &mut stat[..]
     };
     match put_right(guest, call, layout, bytes, which) {
-        Patched::Done(_) => Some(guest.write(call.word(buffer), bytes).into()),
-        Patched::Replaced => None,
-        Patched::TooLarge => Some(Answer::Err(Errno::EOVERFLOW)),
+        Ok(Patched::Done(_)) => Some(guest.write(call.word(buffer), bytes).into()),
+        Ok(Patched::Replaced) => None,
+        Err(errno) => Some(Answer::Err(errno)),
     }
 }
 
@@ -207,17 +205,22 @@ fn patch(
     let mut space = [0; STAT_MAX];
     let bytes = &mut space[..layout.extent()];
     guest.read(addr, bytes)?;
-    let patched = put_right(guest, call, layout, bytes, which);
-    match &patched {
-        Patched::Done(Some(range)) => guest.write(addr + range.start as u64, &bytes[range.clone()])?,
-        Patched::TooLarge => return Err(Errno::EOVERFLOW),
-        Patched::Done(None) | Patched::Replaced => {}
+    let patched = put_right(guest, call, layout, bytes, which)?;
+    if let Patched::Done(Some(range)) = &patched {
+        guest.write(addr + range.start as u64, &bytes[range.clone()])?;
     }
     Ok(patched)
 }
 
-/// Puts right a structure that the kernel has filled.
-fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u8], which: Which) -> Patched {
+/// Puts right a structure that the kernel has filled. EIO where nobody can tell whose the file is, EOVERFLOW where its
+/// inode number does not fit.
+fn put_right(
+    guest: &dyn Guest,
+    call: &Call,
+    layout: &StatLayout,
+    bytes: &mut [u8],
+    which: Which,
+) -> Result<Patched, Errno> {
     let native = layout.decode(bytes);
     let id = FileId { dev: native.dev, ino: native.ino };
     let time = Time { sec: native.ctime.0, nsec: native.ctime.1 };
@@ -229,7 +232,7 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
     let (file, attr) = match known {
         Ok(record) => {
             if record.device.and_then(harmless_device).is_some()
-                && let Some(seen) = look(guest, call, which)
+                && let Ok(seen) = look(guest, call, which)
             {
                 mknod::cover(&seen);
             }
@@ -237,16 +240,18 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
         }
         Err(false) => (id, Attr::of(&inode(&native, id, time), None, &guest.world())),
         Err(true) => match look(guest, call, which) {
-            Some(seen) if cover => (seen.inode.id, seen.attr()),
-            Some(seen) if !layout.tells_identity() || seen.inode.id == id => {
+            Ok(seen) if cover => (seen.inode.id, seen.attr()),
+            Ok(seen) if !layout.tells_identity() || seen.inode.id == id => {
                 mknod::cover(&seen);
                 (id, seen.attr())
             }
-            _ => return Patched::Replaced,
+            Err(Errno::EIO) => return Err(Errno::EIO),
+            _ => return Ok(Patched::Replaced),
         },
     };
+    // A device's own did fit (`cp_old_stat`).
     if !layout.holds(file.ino) {
-        return Patched::TooLarge;
+        return Err(Errno::EOVERFLOW);
     }
     let (mut uid, mut gid) = (attr.uid, attr.gid);
     if guest.shows_tasks(native.dev)
@@ -264,7 +269,7 @@ fn put_right(guest: &dyn Guest, call: &Call, layout: &StatLayout, bytes: &mut [u
         rdev: attr.rdev,
         ctime: native.ctime,
     };
-    Patched::Done(layout.patch(bytes, &native, &wanted))
+    Ok(Patched::Done(layout.patch(bytes, &native, &wanted)))
 }
 
 /// Whether the kernel may have looked at the machine's device where it covers a placeholder, whose file is another.
@@ -274,8 +279,8 @@ fn may_be_cover(guest: &dyn Guest, native: &StatFields) -> bool {
         && harmless_device(Device::Char(native.rdev)).is_some()
 }
 
-fn look(guest: &dyn Guest, call: &Call, which: Which) -> Option<Seen> {
-    which(guest, call).and_then(|target| Seen::find(guest, &target)).ok()
+fn look(guest: &dyn Guest, call: &Call, which: Which) -> Result<Seen, Errno> {
+    which(guest, call).and_then(|target| Seen::find(guest, &target))
 }
 
 /// The inode as far as a stat structure tells of it.
@@ -325,6 +330,18 @@ mod tests {
         run(&mock, |guest| stat(guest, made), |mock, _| fill(mock, buffer));
         let seen = STAT_X86_64.decode(&mock.peek(buffer, 144));
         assert_eq!((seen.uid, seen.gid, seen.mode), (0, 0, 0o100644));
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_an_error() {
+        let mock = Rc::new(Mock::new());
+        mock.file("/f", 0o100644);
+        mock.record("/f", |record| record.uid = uid(33));
+        mock.damage_store();
+        let buffer = mock.poke(&[0; 144]);
+        let made = call(&mock, &["/f"], &[buffer]);
+        let answer = run(&mock, |guest| stat(guest, made), |mock, _| fill(mock, buffer));
+        assert_eq!(answer, Answer::Err(Errno::EIO));
     }
 
     #[test]

@@ -179,12 +179,13 @@ pub struct Tally {
 /// To ask the file may take its time, and meanwhile other tasks are served: a store is called again before it has
 /// returned, and holds nothing borrowed while it asks.
 pub trait Store {
-    /// The record of exactly this inode. A record of an earlier inode with the same number is dropped.
-    fn get(&self, file: &dyn Attributes, inode: &Inode) -> Option<Record>;
+    /// The record of exactly this inode. A record of an earlier inode with the same number is dropped. EIO where there
+    /// may be one that cannot be read, which must not look like none.
+    fn find(&self, file: &dyn Attributes, inode: &Inode) -> Result<Option<Record>, Errno>;
 
     /// A record for this number, if there is one and (by `ctime`, seen unchanged since birth times were last
     /// compared) it surely belongs to the present inode: `Ok`. `Err(true)`: there is or may be a record, ask
-    /// [`Store::get`] with the file. `Err(false)`: there is none.
+    /// [`Store::find`] with the file. `Err(false)`: there is none.
     fn suspect(&self, id: FileId, ctime: Time) -> Result<Record, bool>;
 
     /// Whether a change of the mode of this inode may have to be told: something recorded under its number holds more than

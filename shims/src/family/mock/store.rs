@@ -14,6 +14,8 @@ pub(super) struct Map {
     pub(super) records: RefCell<BTreeMap<FileId, (Inode, Record)>>,
     /// Whether there is no room left.
     pub(super) full: Cell<bool>,
+    /// Whether nothing can be read any more.
+    pub(super) damaged: Cell<bool>,
 }
 
 impl Map {
@@ -27,12 +29,13 @@ impl Map {
 }
 
 impl Store for Map {
-    fn get(&self, _: &dyn Attributes, inode: &Inode) -> Option<Record> {
-        self.records
-            .borrow()
-            .get(&inode.id)
-            .filter(|(was, _)| was.btime == inode.btime)
-            .map(|(_, record)| record.clone())
+    fn find(&self, _: &dyn Attributes, inode: &Inode) -> Result<Option<Record>, Errno> {
+        if self.damaged.get() {
+            return Err(Errno::EIO);
+        }
+        let records = self.records.borrow();
+        let found = records.get(&inode.id).filter(|(was, _)| was.btime == inode.btime);
+        Ok(found.map(|(_, record)| record.clone()))
     }
     fn suspect(&self, id: FileId, _: Time) -> Result<Record, bool> {
         Err(self.records.borrow().contains_key(&id))
