@@ -21,11 +21,11 @@ left() {
 failed=
 for name in "$@"; do
     echo "== $name"
-    if ! timeout --kill-after=5 120 bash -euo pipefail -c '. ./lib.sh; . "./$0.sh"' "$name" 2>&1; then
+    if ! timeout --kill-after=5 300 bash -euo pipefail -c '. ./lib.sh; . "./$0.sh"' "$name" 2>&1; then
         echo "FAILED: $name"
         failed="$failed $name"
     fi
-    for ((try = 0; try < ${PATIENCE:-300}; try++)); do
+    for ((try = 0; try < 600; try++)); do
         if [ -z "$(left)" ]; then break; fi
         sleep 0.1
     done
