@@ -287,10 +287,13 @@ fn daemons_of_real_root(site: &Site, native: &Path) -> Result<(), Failed> {
     let tree = native.join("daemons");
     site.natively("native-copy", native, &["cp", "-a", "whole", "daemons"].map(Path::new))?;
     copy_daemons(&tree)?;
-    let enter = "for dir in proc sys dev; do mount --rbind /$dir ./$dir; done
-        exec chroot . bash /root/daemons/all.sh postfix";
-    let command = ["unshare", "--mount", "sh", "-euc", enter].map(Path::new);
-    daemons_went_well(&site.natively("native-daemons", &tree, &command)?)?;
+    let enter = script("enter.sh");
+    let command = [
+        &["unshare", "--mount", "sh"].map(Path::new)[..],
+        &[&enter, &tree],
+        &["bash", "/root/daemons/all.sh", "postfix"].map(Path::new),
+    ];
+    daemons_went_well(&site.natively("native-daemons", &tree, &command.concat())?)?;
     Ok(fs::remove_dir_all(tree)?)
 }
 
