@@ -121,6 +121,7 @@ static void rare_names(void)
 {
 	umask(022);
 	mkdir("dir", 0755);
+	mkdir("roots", 0777);
 	say("chown", chown("dir", 33, 34));
 	say("setgid", syscall(SET(setgid), 34));
 	say("setuid", syscall(SET(setuid), 33));
@@ -131,6 +132,10 @@ static void rare_names(void)
 	say("renameat", syscall(SYS_renameat, AT_FDCWD, "dir/made", AT_FDCWD, "dir/moved"));
 	show("dir/made");
 	show("dir/moved");
+	/* That it is a path says more than that it were a new file. */
+	say("open", syscall(SYS_open, "roots", O_PATH | O_TMPFILE | O_RDWR, 0700));
+	say("openat", syscall(SYS_openat, AT_FDCWD, "roots", O_PATH | O_TMPFILE | O_RDWR, 0700));
+	show("roots");
 }
 
 /* Who may write to a device with O_CREAT, as a shell's redirection does, in a directory like /tmp. */

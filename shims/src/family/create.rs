@@ -133,7 +133,7 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
 
 /// Path, flags and mode are the three arguments from `first` on.
 async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Answer {
-    let (flags, mode) = (call.uint(first + 1), call.uint(first + 2));
+    let (flags, mode) = (meant(call.uint(first + 1)), call.uint(first + 2));
     let target = path_of(&*guest, dir, call.word(first), flags);
     foresee_write(&*guest, &target, flags);
     if flags & MAKES == 0 {
@@ -156,6 +156,11 @@ async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Ans
         return Answer::Native;
     }
     open_target(guest, target, flags, mode).await
+}
+
+/// Flags of open(2), without those that mean nothing beside O_PATH (`build_open_how`). openat2(2) refuses them.
+const fn meant(flags: u32) -> u32 {
+    if flags & O_PATH != 0 { flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW) } else { flags }
 }
 
 fn foresee_write(guest: &dyn Guest, target: &Result<Target, Errno>, flags: u32) {
