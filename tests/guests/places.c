@@ -171,6 +171,25 @@ static void sticky_devices(void)
 	say("other", syscall(SYS_open, "tmp/other", O_RDONLY | O_CREAT, 0666));
 }
 
+/* An open device whose last name goes, while others are there, is one still. */
+static void nameless_devices(void)
+{
+	say("mknod", mknod("zero", S_IFCHR | 0666, 1 << 8 | 5));
+	for (int n = 0; n < 2; n++) {
+		struct stat s;
+		say("mknod", mknod("null", S_IFCHR | 0666, 1 << 8 | 3));
+		int fd = open("null", O_RDWR);
+		make("file");
+		say(n ? "rename" : "unlink", n ? rename("file", "null") : unlink("null"));
+		say("fstat", fstat(fd, &s));
+		printf("  %o %llx %lld\n", s.st_mode & S_IFMT, (unsigned long long)s.st_rdev, (long long)s.st_size);
+		say("write", write(fd, "x", 1));
+		unlink("null");
+		close(fd);
+	}
+	unlink("zero");
+}
+
 static void listed_attributes(void)
 {
 	make("file");
@@ -260,7 +279,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "chroot", by_chroot }, { "pivot_root", by_pivot_root }, { "setns", by_setns },
-		{ "names", rare_names }, { "sticky", sticky_devices },
+		{ "names", rare_names }, { "sticky", sticky_devices }, { "nameless", nameless_devices },
 		{ "attributes", listed_attributes }, { "old stats", old_stats },
 		{ "execveat", run_by_descriptor }, { "processors", own_processors }, { "fsopen", new_filesystems },
 	};

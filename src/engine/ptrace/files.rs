@@ -85,6 +85,8 @@ pub(super) fn find_held(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Re
 fn hold(run: &Rc<Run>, tid: i32, fd: OwnedFd) -> Result<Held, Errno> {
     let covers = run.covers.borrow();
     let beneath = if covers.is_empty() { None } else { device_mount(&fd).and_then(|id| covers.get(&id)) };
+    // With its last name went what is recorded of it: what is still open then is the machine's.
+    let beneath = beneath.filter(|placeholder| has_names(placeholder));
     let (fd, cover) = match beneath {
         None => (Arc::new(fd), None),
         Some(placeholder) => (placeholder.clone(), Some(fd)),
@@ -410,6 +412,12 @@ impl Node for Held {
 /// tracer's working directory.
 fn name_of(fd: &OwnedFd) -> Result<CString, Errno> {
     CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::EINVAL)
+}
+
+/// Whether a file has a name still.
+fn has_names(fd: &OwnedFd) -> bool {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    fd::statx(fd.as_raw_fd(), c"", flags, libc::STATX_NLINK).is_ok_and(|stat| stat.stx_nlink > 0)
 }
 
 /// The id of the mount that a device is on (Linux 5.8); `None` for other files.
