@@ -132,6 +132,7 @@ fn a_list_that_is_about_something_else() {
         said.starts_with("remainroot: tree/d: left as it is: it is a directory, not a regular file\n"),
         "{said}"
     );
+    assert!(said.contains("\nremainroot: tree: not in the list, and left as it is\n"), "{said}");
     assert_eq!(home.shown(), "drwxr-xr-x 0 0 tree\ndrwxr-xr-x 0 0 tree/d\n-rw-r--r-- 33 0 tree/f\n");
 }
 

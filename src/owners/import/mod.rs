@@ -95,24 +95,28 @@ pub fn import(tree: &Tree<'_>, from: &From) -> Result<Outcome, Trouble> {
     };
     let mut outcome = Outcome::default();
     let claimed = claims.below_root();
-    let changes = compare(tree, &mut claims, &mut outcome, &progress)?;
+    let (changes, unmentioned) = compare(tree, &mut claims, &mut outcome, &progress)?;
     if claimed > 0 && claims.below_root() == claimed {
         return Err(claims.foreign(tree, claimed));
     }
     outcome.taken = changes.len() as u64;
     tell_strangers(&claims, &mut outcome, &progress);
+    for (path, count) in unmentioned.iter().zip(1..) {
+        tell(&progress, count, &format!("{path}: not in the list, and left as it is"));
+    }
     tree.record(&changes, &progress)?;
     Ok(outcome)
 }
 
-/// Looks for each file of the tree what is claimed of it. Those claims are taken out.
+/// Looks for each file of the tree what is claimed of it. Those claims are taken out. Returns what has to be recorded, and
+/// the first files that no list mentions.
 fn compare(
     tree: &Tree<'_>,
     claims: &mut Claims,
     outcome: &mut Outcome,
     progress: &Progress,
-) -> Result<Vec<Change>, Trouble> {
-    let mut changes = Vec::new();
+) -> Result<(Vec<Change>, Vec<String>), Trouble> {
+    let (mut changes, mut unmentioned) = (Vec::new(), Vec::new());
     let mut entries = tree.entries(progress)?;
     while let Some(entry) = entries.next()? {
         let claim = match claims {
@@ -125,7 +129,12 @@ fn compare(
         };
         let Some(claim) = claim else {
             // Other names of an inode are in no archive twice.
-            outcome.unmentioned += u64::from(entry.first.is_none());
+            if entry.first.is_none() {
+                outcome.unmentioned += 1;
+                if !matches!(claims, Claims::OnFiles) && outcome.unmentioned <= TOLD {
+                    unmentioned.push(tree.below(&entry.path));
+                }
+            }
             continue;
         };
         match claims::record(&claim, &entry.inode, entry.record.as_ref(), &tree.world) {
@@ -144,7 +153,7 @@ fn compare(
             }
         }
     }
-    Ok(changes)
+    Ok((changes, unmentioned))
 }
 
 /// What a file's own attributes say. Why they could not be believed has been told.
