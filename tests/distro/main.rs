@@ -4,6 +4,7 @@
 //! `cargo test --test distro -- podman` runs one of them. Needed (Debian): debootstrap, podman, runc, bubblewrap,
 //! python3, and apt's own configuration for a mirror. What happens inside is said by the scripts beside this file.
 
+mod programs;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -41,6 +42,7 @@ impl Site {
         for name in ["install.sh", "whole.sh", "settle.sh", "env-podman.sh", "env-bwrap.sh", "env-runc.sh"] {
             fs::copy(script(name), lab.path().join(name)).expect("a copy of a script");
         }
+        fs::copy(script("programs/natively.sh"), lab.path().join("natively.sh")).expect("a copy of a script");
         let settle = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/proof/settle.sh");
         fs::copy(settle, lab.path().join("proof-settle.sh")).expect("a copy of a script");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time behind 1970");
@@ -324,6 +326,8 @@ fn main() {
     let trials = vec![
         // Somebody who is not root cannot compare with root, and is told that the test was left out.
         trial("as_real_root_gets_it", debootstrap, as_real_root_gets_it).with_ignored_flag(!is_root()),
+        trial("programs", &["apt-get", "debootstrap", "musl-gcc"], programs::programs)
+            .with_ignored_flag(!is_root()),
         trial("packages_with_postfix", debootstrap, |site| packages(site, "postfix")),
         trial("packages_with_exim4", debootstrap, |site| packages(site, "exim4")),
         trial("packages_in_podman", &["apt-get", "debootstrap", "podman", "runc"], |site| {

@@ -85,8 +85,7 @@ pub fn status(native: &str, cred: &Cred) -> String {
         let value = match name {
             "Uid" => four([uid.real, uid.effective, uid.saved, uid.fs].map(Uid::raw)),
             "Gid" => four([gid.real, gid.effective, gid.saved, gid.fs].map(Gid::raw)),
-            // With a space behind each.
-            "Groups" => cred.groups.iter().fold(String::new(), |all, gid| all + &gid.raw().to_string() + " "),
+            "Groups" => groups(cred),
             "CapInh" => format!("{:016x}", caps.inheritable.bits()),
             "CapPrm" => format!("{:016x}", caps.permitted.bits()),
             "CapEff" => format!("{:016x}", caps.effective.bits()),
@@ -105,6 +104,12 @@ pub fn status(native: &str, cred: &Cred) -> String {
     text
 }
 
+/// With a space behind the last, and also where there is none: `task_state` in `fs/proc/array.c`.
+fn groups(cred: &Cred) -> String {
+    let groups: Vec<String> = cred.groups.iter().map(|gid| gid.raw().to_string()).collect();
+    groups.join(" ") + " "
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +123,8 @@ mod tests {
         let expected = "Name:\tsh\nTracerPid:\t0\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\nGroups:\t4 33 \nNStgid:\t9\n\
                         CapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\n";
         assert_eq!(status(native, &cred), expected);
+        let alone = Cred::login(Uid::new(33).unwrap(), ids[0], vec![]);
+        assert!(status(native, &alone).contains("\nGroups:\t \n"));
     }
 
     #[test]

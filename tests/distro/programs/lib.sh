@@ -1,0 +1,31 @@
+# Read by the other scripts here: what they have in common. Each check writes its name, what its commands say, and how
+# they end; the transcripts of remainroot and of real root must be equal.
+export HOME=/root LC_ALL=C.UTF-8 TZ=UTC DEBIAN_FRONTEND=noninteractive
+cd /
+umask 022
+
+# Runs the script on standard input, under a name, in an empty directory.
+check() {
+    local script status=0
+    script=$(cat)
+    printf '== %s\n' "$1"
+    rm -rf "$PLACE"
+    mkdir "$PLACE"
+    (cd "$PLACE" && exec bash -c "$script" "$1" < /dev/null 2>&1) || status=$?
+    [ $status = 0 ] || echo "exit status $status"
+}
+
+# What a check may call: who we are, by the calls for it and by /proc, and whose files are.
+cat > /usr/local/bin/ids << 'END'
+#!/bin/sh
+id
+grep -E '^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs)' /proc/self/status
+END
+cat > /usr/local/bin/owners << 'END'
+#!/bin/sh
+find "$@" -printf '%p %y %m %U:%G %l\n' | sort
+END
+chmod 755 /usr/local/bin/ids /usr/local/bin/owners
+
+PLACE=/var/tmp/place
+trap 'cd / && rm -rf "$PLACE"' EXIT
