@@ -39,7 +39,15 @@ impl Site {
     fn new() -> Site {
         let lab = Lab::new();
         let home = lab.home("home");
-        for name in ["install.sh", "whole.sh", "settle.sh", "env-podman.sh", "env-bwrap.sh", "env-runc.sh"] {
+        for name in [
+            "install.sh",
+            "whole.sh",
+            "settle.sh",
+            "env-podman.sh",
+            "env-bwrap.sh",
+            "engine.sh",
+            "env-runc.sh",
+        ] {
             fs::copy(script(name), lab.path().join(name)).expect("a copy of a script");
         }
         fs::copy(script("programs/natively.sh"), lab.path().join("natively.sh")).expect("a copy of a script");
@@ -178,6 +186,18 @@ fn contained(site: &Site, by: &str, mailer: &str) -> Result<(), Failed> {
     let log = site.run(by, &command)?;
     went_well(&log, mailer)?;
     Ok(site.done(&tree)?)
+}
+
+/// An image by a Dockerfile, and a container of it that serves, by podman.
+fn by_podman(site: &Site) -> Result<(), Failed> {
+    let script = site.script("engine.sh");
+    let log = site.run("engine", &["sh".as_ref(), &script, site.base()?, &site.lab.remainroot()])?;
+    for said in ["the image is well\n", "PostgreSQL is well\n"] {
+        if !log.contains(said) {
+            return Err(format!("engine.sh did not come to say: {said}").into());
+        }
+    }
+    Ok(())
 }
 
 /// The script has come to its end; and the programs that complain and go on have not complained about us.
@@ -333,6 +353,11 @@ fn main() {
         trial("packages_in_podman", &["apt-get", "debootstrap", "podman", "runc"], |site| {
             contained(site, "podman", "postfix")
         }),
+        trial(
+            "an_image_and_a_server_by_podman",
+            &["apt-get", "debootstrap", "podman", "runc", "psql"],
+            by_podman,
+        ),
         trial("packages_in_bwrap", &["apt-get", "debootstrap", "bwrap"], |site| {
             contained(site, "bwrap", "exim4")
         }),
