@@ -135,3 +135,14 @@ fn a_store_without_room_fails_the_call() {
     };
     assert_eq!(run(&mock, |guest| mkdir(guest, made), kernel), Answer::Err(Errno::ENOSPC));
 }
+
+#[test]
+fn a_place_that_is_only_named_is_not_made() {
+    let mock = Rc::new(Mock::new());
+    mock.be(user(1000, 33, &[]));
+    mock.file("/d", 0o040777);
+    let flags = O_PATH | O_DIRECTORY | __O_TMPFILE;
+    let made = call(&mock, &["/d"], &[flags.into(), 0o666]);
+    assert_eq!(run(&mock, |guest| open(guest, made), |_, _| Ok(3)), Answer::Native);
+    assert!(mock.recorded("/d").is_none());
+}
