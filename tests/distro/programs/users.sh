@@ -146,7 +146,7 @@ check newgrp <<'X'
 echo ids | newgrp games; echo ids | su bob -c 'newgrp www-data'; echo id | su bob -c newgrp
 X
 check login <<'X'
-script -qec 'login -f alice' /dev/null <<< 'ids; pwd; stat -c %U:%G:%a "$(tty)"; exit' | tr -d '\r' | grep -E '^(uid|Uid|Gid|Gro|Cap|/home|alice|root)'
+script -qec 'login -f alice' /dev/null <<< 'ids; pwd; stat -c %U:%G:%a "$(tty)"; exit' | tr -d '\r' | grep -E '^(uid|Uid|Gid|Gro|Cap|/home|alice:|root)'
 X
 check crontab <<'X'
 echo '0 5 * * * true' | crontab -u alice -; crontab -u alice -l; stat -c '%n %U:%G %a' /var/spool/cron/crontabs /var/spool/cron/crontabs/alice
