@@ -6,7 +6,7 @@
 //! knows registers, stops or file descriptors of the engine, so that another engine can serve the same shims.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -157,6 +157,11 @@ pub enum Place<'a> {
 pub trait Node: Attributes {
     /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
+
+    /// The text of a symbolic link (readlink(2)). An error for all else.
+    fn read_link(&self) -> Result<CString, Errno> {
+        Err(Errno::EINVAL)
+    }
 
     /// Whether its first change may make another inode of it: it is on an overlay, which copies it up then.
     fn copies_up(&self) -> bool;

@@ -122,6 +122,16 @@ static void rare_names(void)
 	umask(022);
 	mkdir("dir", 0755);
 	mkdir("roots", 0777);
+	/* A new file is in the directory that a link leads to. */
+	mkdir("shared", 0755);
+	say("chown", chown("shared", 0, 35));
+	say("chmod", chmod("shared", 02777));
+	symlink("shared/roots", "first");
+	symlink("shared", "second");
+	symlink("../second/users", "shared/behind");
+	symlink("shared/behind", "third");
+	make("first");
+	show("shared/roots");
 	say("chown", chown("dir", 33, 34));
 	say("setgid", syscall(SET(setgid), 34));
 	say("setuid", syscall(SET(setuid), 33));
@@ -132,6 +142,8 @@ static void rare_names(void)
 	say("renameat", syscall(SYS_renameat, AT_FDCWD, "dir/made", AT_FDCWD, "dir/moved"));
 	show("dir/made");
 	show("dir/moved");
+	make("third");
+	show("shared/users");
 	/* That it is a path says more than that it were a new file. */
 	say("open", syscall(SYS_open, "roots", O_PATH | O_TMPFILE | O_RDWR, 0700));
 	say("openat", syscall(SYS_openat, AT_FDCWD, "roots", O_PATH | O_TMPFILE | O_RDWR, 0700));

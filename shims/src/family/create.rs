@@ -16,7 +16,7 @@ use super::file::{Seen, Target};
 use super::{mknod, names, proc, write};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
-use crate::guest::{Answer, Dir, Guest, Host, Trailing, host};
+use crate::guest::{Answer, Dir, Guest, Host, Place, Trailing, host};
 use crate::owner::{ACL_DEFAULT, Device, rules};
 
 /// The flags of open(2) with which it may make a file.
@@ -196,7 +196,10 @@ async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags:
     let Ok(target) = target else { return Answer::Native };
     let unnamed = flags & __O_TMPFILE != 0;
     // Without a name, the path is that of the directory.
-    let parent = if unnamed { Seen::find(&*guest, &target).map(Some) } else { plan.parent(&*guest, &target) };
+    let parent = match unnamed {
+        true => Seen::find(&*guest, &target).map(Some),
+        false => plan.parent(&*guest, &behind_links(&*guest, &target)),
+    };
     let Ok(Some(parent)) = parent else { return Answer::Native };
     match guest.find(&target.place()) {
         _ if unnamed => {}
@@ -212,6 +215,26 @@ async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags:
         return Answer::Err(errno);
     }
     Answer::Native
+}
+
+/// How many links one after another a path may lead through (`MAXSYMLINKS`).
+const MOST_LINKS: usize = 40;
+
+/// Where a new file will be, for a path that ends in a link to nothing.
+fn behind_links(guest: &dyn Guest, target: &Target) -> Target {
+    let mut behind = target.clone();
+    for _ in 0..MOST_LINKS {
+        let Target::Path { dir, path, trailing: Trailing::Follow } = &behind else { break };
+        let itself = Place::Path { dir: *dir, path, trailing: Trailing::Keep };
+        let Ok(link) = guest.find(&itself).and_then(|node| node.read_link()) else { break };
+        let front = match path.to_bytes().iter().rposition(|&byte| byte == b'/') {
+            Some(slash) if !link.to_bytes().starts_with(b"/") => &path.to_bytes()[..=slash],
+            _ => &[],
+        };
+        let Ok(path) = CString::new([front, link.to_bytes()].concat()) else { break };
+        behind = Target::Path { dir: *dir, path, trailing: Trailing::Follow };
+    }
+    behind
 }
 
 /// When the umask is applied to the mode of a new file.

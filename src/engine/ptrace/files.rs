@@ -321,6 +321,11 @@ impl Attributes for Held {
 }
 
 impl Node for Held {
+    fn read_link(&self) -> Result<CString, Errno> {
+        let text = self.with(|fd| fd::read_link(fd.as_fd()).map_err(Errno::new))?;
+        CString::new(text).map_err(|_| Errno::EINVAL)
+    }
+
     fn stat(&self) -> Result<Inode, Errno> {
         if self.is_prompt()
             && let Some(inode) = self.glance.take()
