@@ -5,7 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use super::home::Home;
-use super::support::{Lab, skipped};
+use super::support::{Lab, NOBODY_WE_KNOW, skipped};
 use super::{EPOCH, can, run, sh};
 
 /// A tree with a file `f` and a directory `d`.
@@ -183,6 +183,34 @@ fn no_room_for_what_is_written() {
         assert!(stderr.contains(expected), "{stderr}");
     }
     assert_eq!(stderr.matches("No space left on device").count(), 5, "{stderr}");
+}
+
+#[test]
+fn a_tree_that_can_only_be_read() {
+    const NAME: &str = "a_tree_that_can_only_be_read";
+    if !can(NAME, &["unshare", "mount", "setpriv"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let home = tree(&lab);
+    fs::write(home.path.join("list"), "./f uid=33\n").unwrap();
+    let script = "mount --bind tree tree && mount -o remount,bind,ro tree || exit 77
+        user() { setpriv --reuid $USER_ID --regid $USER_ID --clear-groups \"$REMAINROOT\" owners \"$@\" --store store; }
+        user import --format mtree tree list || echo $?; user set 3:4 tree/f || echo $?; user show tree/f";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "sh", "-euc", script]).current_dir(&home.path).env("HOME", &home.path);
+    unshare.env("REMAINROOT", lab.remainroot()).env("USER_ID", NOBODY_WE_KNOW.to_string());
+    let output = unshare.output().unwrap();
+    if output.status.code() == Some(77) {
+        return skipped(NAME, "nothing can be mounted here");
+    }
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(out.starts_with("125\n125\n-rw-r--r--  1      0      0 "), "{out}{err}");
+    assert_eq!(
+        err.matches("remainroot: cannot record the owner of tree/f: Read-only file system\n").count(),
+        2,
+        "{err}"
+    );
 }
 
 #[test]
