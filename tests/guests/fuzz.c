@@ -3,9 +3,10 @@
 //
 //     fuzz MASK SEED FIRST COUNT LENGTH        sequences FIRST, FIRST + 1, … of so many calls, each in a process of its own
 //
-// The same numbers make the same calls, with no capabilities but those in MASK: real root may have fewer than all. Even sequences are about files, made by root, by a user, or by root with few
-// capabilities; odd ones about credentials and other tasks. It starts in an empty directory of its own, and names nothing
-// outside of it; no signal but harmless ones is sent, and to nobody but itself and a child.
+// The same numbers make the same calls, with no capabilities but those in MASK: real root may have fewer than all. Even
+// sequences are about files, made by root, by a user, or by root with few capabilities; odd ones about credentials and
+// other tasks. It starts in an empty directory of its own, and names nothing outside of it; no signal but harmless ones
+// is sent, and to nobody but itself and a child.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,8 @@
 #define STDOUT 200
 #define ENDS 201
 #define ROOM 512
+// More than what a call fills, or is given.
+#define FILLED (1 << 16)
 
 static uint64_t state;
 
@@ -444,6 +447,8 @@ static void perform(const Form *form) {
     }
 #endif
     fflush(stdout);
+    // What former calls have filled differs from run to run (times, inode numbers), and too large a length reaches it.
+    memset(arena + used, 0, FILLED);
     result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (result < 0)
         printf(" = -%d", errno);
