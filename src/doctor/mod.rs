@@ -3,6 +3,7 @@
 
 mod attempt;
 mod container;
+mod engines;
 mod files;
 mod inside;
 mod kernel;
@@ -133,6 +134,7 @@ pub fn examine(path: &Path) -> Result<Report, Trouble> {
     findings.extend(files::look(&dir));
     findings.push(state::look(|name: &str| std::env::var_os(name)));
     findings.push(inside::look());
+    findings.push(engines::look());
     let mounts_work = level_of(&findings, "mounts") == Level::Ok;
     let (plain, without_namespace) = (whole::run("auto"), whole::run("none"));
     let ways = Ways {

@@ -91,6 +91,25 @@ pub fn execute(engine: Engine, runtime: Option<&str>, task: Task, mode: Mode) ->
     }
 }
 
+/// What the engines that are in PATH are told of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Which one.
+    pub engine: &'static str,
+    /// Whether a file of [`execute`]'s says that we are its runtime.
+    pub told: bool,
+}
+
+/// The engines that are in PATH.
+pub fn engines() -> Vec<Found> {
+    let is_told = |engine: Engine| Places::of_user().is_ok_and(|places| is_ours(&places.settings(engine)));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_in_path = |engine: &Engine| env::split_paths(&path).any(|dir| dir.join(engine.name()).is_file());
+    // Each reads the settings that are written for the other.
+    let told = Engine::ALL.into_iter().any(is_told);
+    Engine::ALL.into_iter().filter(is_in_path).map(|engine| Found { engine: engine.name(), told }).collect()
+}
+
 /// Where things are.
 struct Places {
     /// `containers`, where the engines look for their settings.
