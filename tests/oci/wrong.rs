@@ -93,6 +93,73 @@ fn a_read_only_root_works() {
     assert!(err.contains("Read-only file system"), "{err}");
 }
 
+/// Without a tmpfs on /dev or /run, we are mounted on a directory of the root's. Where none can be made, the runtime says
+/// so, and the bundle is as it was.
+#[test]
+fn a_root_without_a_place_for_us_is_told() {
+    const NAME: &str = "a_root_without_a_place_for_us_is_told";
+    if !installed(NAME, "runc") {
+        return;
+    }
+    let site = Site::new();
+    let bundle = Bundle::new(&site, "runc", |spec| {
+        let mounts = spec["mounts"].as_array_mut().expect("a list");
+        mounts.retain(|mount| mount["destination"] == "/proc");
+        spec["process"]["args"] = json!(["sh", "-c", "id -u"]);
+    });
+    // But for runc's own directory.
+    let left = || bundle.files().into_iter().filter(|name| name != "state").collect::<Vec<_>>();
+    let (before, files) = (bundle.text(), left());
+    let refused = |what: &str| {
+        let (out, err, status) = bundle.finish(&["run", "c1"]);
+        assert_eq!((out.as_str(), status), ("", Some(1)), "{what}: {err}");
+        assert!(err.contains("/.remainroot"), "{what}: {err}");
+        assert_eq!((bundle.text(), left()), (before.clone(), files.clone()), "{what}");
+    };
+    let place = site.tree.join(".remainroot");
+    std::fs::write(&place, "a file").expect("a file");
+    refused("a file is there");
+    std::fs::remove_file(&place).expect("a file");
+    if support::is_root() {
+        let mount = |words: &[&str]| {
+            let status = std::process::Command::new(words[0]).args(&words[1..]).arg(&site.tree).status();
+            assert!(status.expect("starts").success(), "{words:?}");
+        };
+        let tree = site.tree.to_str().expect("UTF-8");
+        mount(&["mount", "--bind", tree]);
+        mount(&["mount", "-o", "remount,bind,ro"]);
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| refused("read-only")));
+        mount(&["umount"]);
+        told.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    } else {
+        support::skipped(NAME, "a root that can only be read takes real root");
+    }
+    let (out, err, status) = bundle.finish(&["run", "c1"]);
+    assert_eq!((out.as_str(), status), ("33\n", Some(0)), "{err}");
+}
+
+/// What it says, and its exit status, are the runtime's own.
+#[test]
+fn a_runtime_that_is_too_old_speaks_for_itself() {
+    let site = Site::new();
+    let old = site.home.join("old/runc");
+    std::fs::create_dir(site.home.join("old")).expect("a directory");
+    std::fs::write(&old, "#!/bin/sh\necho \"runc: No help topic for '$1'\" >&2\nexit 3\n").expect("a script");
+    std::fs::set_permissions(&old, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+    let bundle = Bundle::new(&site, "runc", |_| ());
+    let (before, files) = (bundle.text(), bundle.files());
+    for name in ["create", "exec", "features"] {
+        let ours = site.lab.remainroot();
+        let words = ["oci", "runtime", "--runtime-path"].map(std::path::Path::new);
+        let mut command =
+            site.user(&[&[&*ours][..], &words, &[&*old, name.as_ref(), "c1".as_ref()]].concat());
+        let (out, err, status) = crate::text(&command.current_dir(&bundle.dir).output().expect("it starts"));
+        let expected = format!("runc: No help topic for '{name}'\n");
+        assert_eq!((out.as_str(), err, status), ("", expected, Some(3)), "{name}");
+        assert_eq!((bundle.text(), bundle.files()), (before.clone(), files.clone()), "{name}");
+    }
+}
+
 /// A link with a runtime's name is that runtime, with all of its words.
 #[test]
 fn a_link_is_a_runtime() {

@@ -7,8 +7,8 @@ bus() { # METHOD ARGUMENTS...
     dbus-send --system --print-reply=literal --dest=org.freedesktop.DBus /org/freedesktop/DBus "org.freedesktop.DBus.$1" "${@:2}" |
         awk '{ $1 = $1; print }'
 }
-is "the bus" "Uid: $(for i in 1 2 3 4; do id -u messagebus; done | tr '\n' ' ' | sed 's/ $//')" \
-    "$(ids "$(cat /run/dbus/pid)" | cut -d ';' -f 1)"
+soon "the bus" "Uid: $(for i in 1 2 3 4; do id -u messagebus; done | tr '\n' ' ' | sed 's/ $//')" \
+    'ids "$(cat /run/dbus/pid)" | cut -d ";" -f 1'
 is "its socket" "root:root 777" "$(owner /run/dbus/system_bus_socket)"
 is "its id as it tells it" "uint32 $(id -u messagebus)" "$(bus GetConnectionUnixUser string:org.freedesktop.DBus)"
 # A client that says what it is called, and stays until it is killed: D-Bus's own AUTH EXTERNAL and Hello.

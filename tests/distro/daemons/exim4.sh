@@ -14,7 +14,7 @@ is "who sent it" "From: root <root@" "$(grep -o '^From: root <root@' /var/mail/w
 is "who sent the other" "From: www-data <www-data@" "$(grep -o '^From: www-data <www-data@' /var/mail/daemon)"
 is "the log" "Debian-exim:adm 640" "$(owner /var/log/exim4/mainlog)"
 pid=$(cat /run/exim4/exim.pid)
-is "the server" "$(user_ids Debian-exim)" "$(ids "$pid")"
+soon "the server" "$(user_ids Debian-exim)" 'ids "$pid"'
 kill "$pid"
 gone exim4
 rm -f /var/mail/*

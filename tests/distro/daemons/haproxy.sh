@@ -19,7 +19,7 @@ EOC
 haproxy -f /tmp/haproxy.cfg > /tmp/daemon.log 2>&1
 until_true "haproxy listens" listening 8080
 is "page" "page of haproxy" "$(page 8080 | tail -n 1)"
-is "the server" "$(user_ids haproxy '')" "$(ids "$(cat /tmp/haproxy.pid)")"
+soon "the server" "$(user_ids haproxy '')" 'ids "$(cat /tmp/haproxy.pid)"'
 is "its root" /var/lib/haproxy "$(readlink "/proc/$(cat /tmp/haproxy.pid)/root" | sed 's/.*\(\/var\/lib\/haproxy\)$/\1/')"
 is "its socket" "haproxy:haproxy 660" "$(owner /tmp/haproxy.sock)"
 kill "$(cat /tmp/haproxy.pid)"

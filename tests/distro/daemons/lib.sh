@@ -22,6 +22,17 @@ until_true() {
     is "$what" true "false for a minute"
 }
 
+# What a command says in the end, as a daemon may listen before it becomes a user: soon WHAT WANTED COMMAND
+soon() {
+    local got
+    for ((try = 0; try < 600; try++)); do
+        got=$(eval "$3" 2>&1) || :
+        if [ "$got" = "$2" ]; then break; fi
+        sleep 0.1
+    done
+    is "$1" "$2" "$got"
+}
+
 # No process of this name is there any more.
 gone() {
     until_true "$1 is gone" not pgrep -x "$1"

@@ -17,9 +17,9 @@ is "who sent it" "From: root <root@" "$(grep -o '^From: root <root@' /var/mail/w
 is "who sent the other" "From: www-data <www-data@" "$(grep -o '^From: www-data <www-data@' /var/mail/daemon)"
 is "the queue" "postfix:root 700" "$(owner /var/spool/postfix/active)"
 is "what one drops" "postfix:postdrop 730" "$(owner /var/spool/postfix/maildrop | sed 's/1730$/730/')"
-is "the queue manager" "$(user_ids postfix)" "$(ids "$(pgrep -x qmgr)")"
-is "ps" "postfix" "$(users qmgr)"
-is "the master" root "$(users master)"
+soon "the queue manager" "$(user_ids postfix)" 'ids "$(pgrep -x qmgr)"'
+soon "ps" "postfix" 'users qmgr'
+soon "the master" root 'users master'
 postfix stop > /tmp/daemon.log 2>&1
 gone master
 rm -f /var/mail/*
