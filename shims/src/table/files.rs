@@ -51,9 +51,7 @@ pub const OWNERS: &[Row] = &[
 
 const ACCESS: Support =
     Partial("permissions of directories are checked for the real owner, also where a task has dropped root");
-const LINKS: Support = Partial(
-    "permissions as with mkdir; a file made through a dangling link gets its group by the link's directory",
-);
+const AS_MKDIR: Support = Partial("permissions as with mkdir");
 const DEVICES: Support = Partial(
     "null, zero, full, random, urandom and tty open; others answer ENXIO, or with --owner-xattr override are empty files",
 );
@@ -101,11 +99,11 @@ const fn open_with_flags_in(flags: u8) -> [Case; 3] {
 #[rustfmt::skip]
 pub const CREATION: &[Row] = &[
     // src/family/create.rs, mknod.rs, bind.rs
-    row!(open, LINKS, x86_64: coroutine!(create::open), i386: coroutine!(create::open), cases: OPEN),
-    row!(openat, LINKS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), cases: OPENAT),
+    row!(open, AS_MKDIR, x86_64: coroutine!(create::open), i386: coroutine!(create::open), cases: OPEN),
+    row!(openat, AS_MKDIR, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), cases: OPENAT),
     // Flags and mode are in memory, so that each call must be looked at: it may make a set-id file.
-    row!(openat2, LINKS, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
-    row!(creat, LINKS, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat), cases: CREAT),
+    row!(openat2, AS_MKDIR, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
+    row!(creat, AS_MKDIR, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat), cases: CREAT),
     row!(mkdir, ACCESS, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir), cases: MAKE),
     row!(mkdirat, ACCESS, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat), cases: MAKE),
     row!(symlink, ACCESS, x86_64: coroutine!(create::symlink), i386: coroutine!(create::symlink), cases: MAKE),
