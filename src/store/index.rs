@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use remainroot_shims::owner::Time;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -43,6 +43,9 @@ const FORMAT: i64 = 1;
 
 /// How long to wait for other processes, which hold a lock for microseconds, or for as long as a sync takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait before another try, where the database does not wait by itself.
+const PAUSE: Duration = Duration::from_millis(5);
 
 const SCHEMA: &str = "\
     CREATE TABLE owners (fs INTEGER NOT NULL, ino INTEGER NOT NULL, btime INTEGER NOT NULL, \
@@ -75,6 +78,19 @@ impl Index {
     /// # Errors
     /// Whatever is wrong with it. A damaged or foreign file is left as it is.
     pub fn open(dir: &Path, mode: Mode) -> Result<Index, Fault> {
+        let start = Instant::now();
+        loop {
+            match Index::try_open(dir, mode) {
+                // Of several that find it new, all but one are told so at once when it becomes one with a log.
+                Err(Fault { kind: Kind::Busy, .. }) if start.elapsed() < PATIENCE => {
+                    std::thread::sleep(PAUSE);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn try_open(dir: &Path, mode: Mode) -> Result<Index, Fault> {
         let path = dir.join(FILE);
         if mode == Mode::Write {
             DirBuilder::new()
@@ -96,7 +112,7 @@ impl Index {
         if tables == 0 && application == 0 && mode == Mode::Read {
             // Whoever began to make it was killed. To read it, it must be there.
             drop(db);
-            return Index::open(dir, Mode::Write);
+            return Index::try_open(dir, Mode::Write);
         }
         if tables > 0 || mode == Mode::Read {
             if application != APPLICATION {

@@ -131,6 +131,30 @@ fn many_processes_lose_nothing() {
 }
 
 #[test]
+fn whoever_makes_it_waits_for_others_that_do() {
+    let dir = home();
+    let path = dir.path().join(FILE);
+    // As a connection of another process's that is about to write: `RESERVED_BYTE` of SQLite's file format. The lock is
+    // one of an open file description, which conflicts with the process's own, too.
+    let other = std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
+    let range = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: 0x4000_0001,
+        l_len: 1,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).unwrap();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| Index::open(dir.path(), Mode::Write).map(drop));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!opened.is_finished());
+        drop(other);
+        opened.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn what_is_no_index_is_left_alone() {
     let dir = home();
     let path = dir.path().join(FILE);
