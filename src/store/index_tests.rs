@@ -1,5 +1,6 @@
-use std::fs::{read, write};
+use std::fs::{self, read, write};
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use remainroot_shims::abi::{Gid, Uid};
 use remainroot_shims::owner::Record;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::changes::Changes;
+use super::database::connect;
 use super::fault::Fault;
-use super::index::{Mode, connect};
+use super::index::Mode;
 use super::late::Late;
 use super::row::Row;
 use crate::sys::signal;

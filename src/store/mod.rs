@@ -3,6 +3,7 @@
 
 mod cache;
 mod changes;
+mod database;
 mod entry;
 #[cfg(test)]
 mod fake;
