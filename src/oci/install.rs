@@ -52,11 +52,15 @@ impl Engine {
         }
     }
 
-    /// Its words for the storage driver that it uses.
-    const fn ask_driver(self) -> [&'static str; 3] {
+    /// Its words for the storage driver that it uses, and where it keeps what is for now and what stays: a line each.
+    const fn ask_storage(self) -> [&'static str; 3] {
         match self {
-            Engine::Podman => ["info", "--format", "{{.Store.GraphDriverName}}"],
-            Engine::Buildah => ["info", "--format", "{{.store.GraphDriverName}}"],
+            Engine::Podman => {
+                ["info", "--format", "{{.Store.GraphDriverName}}\n{{.Store.RunRoot}}\n{{.Store.GraphRoot}}"]
+            }
+            Engine::Buildah => {
+                ["info", "--format", "{{.store.GraphDriverName}}\n{{.store.RunRoot}}\n{{.store.GraphRoot}}"]
+            }
         }
     }
 }
@@ -346,17 +350,20 @@ fn storage(
     }
     // Asking makes the storage, if it is not there.
     let may_ask = mode == Mode::Do || places.storage.is_dir();
-    let words: Vec<_> = engine.ask_driver().iter().map(Into::into).collect();
+    let words: Vec<_> = engine.ask_storage().iter().map(Into::into).collect();
     let answer = may_ask.then(|| hand_on::ask(Path::new(name), &words)).flatten().unwrap_or_default();
-    let driver = String::from_utf8(answer).unwrap_or_default().trim().to_owned();
-    if !driver.is_empty() && driver.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        // The defaults, which are only known to programs of others than root.
-        let roots = match geteuid().is_root() {
-            true => format!("runroot = \"{ROOTS_RUN}\"\ngraphroot = \"{ROOTS_STORAGE}\"\n"),
-            false => String::new(),
-        };
+    let answer = String::from_utf8(answer).unwrap_or_default();
+    let is_driver = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if let [driver, run, graph] = answer.lines().map(str::trim).collect::<Vec<_>>()[..]
+        && is_driver(driver)
+    {
+        // Once there is such a file, some commands (podman commit) know no defaults.
+        let roots = if geteuid().is_root() { [ROOTS_RUN, ROOTS_STORAGE] } else { [run, graph] };
+        // JSON's strings are TOML's basic strings.
+        let [run, graph] = roots.map(serde_json::Value::from);
         let body = format!(
-            "[storage]\ndriver = \"{driver}\"\n{roots}\n[storage.options.{driver}]\nignore_chown_errors = \"true\"\n"
+            "[storage]\ndriver = \"{driver}\"\nrunroot = {run}\ngraphroot = {graph}\n\n[storage.options.{driver}]\n\
+             ignore_chown_errors = \"true\"\n"
         );
         wanted.push(Wanted::text(path, &body));
         return Ok(());

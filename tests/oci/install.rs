@@ -47,6 +47,7 @@ fn podman_runs_other_users_after_one_command() {
 uid=33(www-data) gid=33(www-data) groups=33(www-data)
 uid=33(www-data) gid=33(www-data) groups=33(www-data)
 uid=33(www-data) gid=33(www-data) groups=33(www-data)
+uid=33(www-data) gid=33(www-data) groups=33(www-data)
 removed: as any other user without ranges of ids
 ";
     assert_eq!((out.as_str(), status), (printed, Some(0)), "{err}");

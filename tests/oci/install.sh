@@ -22,7 +22,9 @@ tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
 podman run --rm --network host -u www-data remainroot-test id
 podman run --name kept --network host -u 33 remainroot-test id
 podman start --attach kept
+podman commit --quiet kept committed > /dev/null
 podman rm kept > /dev/null
+podman run --rm --network host -u 33 committed id
 "$remainroot" oci install --engine podman --remove >&2
 # Without the one for storage, podman finds no more than the driver by what is there.
 podman --runtime runc run --rm --network host -u www-data remainroot-test id || echo "removed: as any other user without ranges of ids"

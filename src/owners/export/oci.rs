@@ -8,8 +8,8 @@ use flate2::GzBuilder;
 use flate2::write::GzEncoder;
 use oci_spec::OciSpecError;
 use oci_spec::image::{
-    ANNOTATION_REF_NAME, Arch, ConfigBuilder, Descriptor, ImageConfigurationBuilder, ImageIndexBuilder,
-    ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder, Sha256Digest,
+    ANNOTATION_REF_NAME, Arch, ConfigBuilder, Descriptor, HistoryBuilder, ImageConfigurationBuilder,
+    ImageIndexBuilder, ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder, Sha256Digest,
 };
 use serde_json::to_vec;
 use sha2::{Digest, Sha256};
@@ -162,7 +162,13 @@ fn write_layout(
     let config = ConfigBuilder::default()
         .env(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()])
         .build();
+    // One entry a layer: buildah builds on no image of which it lacks one.
+    let mut history = HistoryBuilder::default().created_by("remainroot owners export");
+    if let Some(epoch) = times.epoch {
+        history = history.created(rfc_3339(epoch));
+    }
     let mut configuration = ImageConfigurationBuilder::default()
+        .history([history.build().map_err(inconsistent)?])
         .architecture(arch)
         .os(Os::Linux)
         .config(config.map_err(inconsistent)?)
