@@ -267,12 +267,22 @@ fn wait_with(options: i32) -> Wait {
 
 /// Whether a task is ours to wait for: false once its end was reported.
 pub fn is_tracee(tid: i32) -> bool {
-    let Ok(id) = libc::id_t::try_from(tid) else { return false };
+    peek(tid).is_some()
+}
+
+/// Whether a task has something to report: a stop, or its end. It stays to be reported.
+pub fn has_report(tid: i32) -> bool {
+    peek(tid) != Some(0)
+}
+
+/// The task that has something to report, if it is this one, or 0. `None` if it is not ours to wait for.
+fn peek(tid: i32) -> Option<i32> {
+    let id = libc::id_t::try_from(tid).ok()?;
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
     // SAFETY: plain data; all zeros is a valid value, and the kernel writes one siginfo_t.
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
-        libc::waitid(libc::P_PID, id, &raw mut info, flags) == 0
+        (libc::waitid(libc::P_PID, id, &raw mut info, flags) == 0).then(|| info.si_pid())
     }
 }
 

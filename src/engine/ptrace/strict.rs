@@ -16,6 +16,7 @@
 
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use remainroot_shims::abi::{Abi, Call};
 use remainroot_shims::guest::Guest;
@@ -33,6 +34,9 @@ use crate::sys::ptrace::{self, Lost, Resume, SyscallStop};
 const ERRORS: std::ops::Range<i64> = -4095..0;
 
 const EINTR: i64 = -(libc::EINTR as i64);
+
+/// How long tasks have to report that they were interrupted.
+const REPORTING: Duration = Duration::from_millis(200);
 
 /// A filter for all threads of a process, and for one alone. Both leave speculation mitigations as they are.
 const FOR_PROCESS: u64 = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
@@ -153,6 +157,16 @@ fn ignores(run: &Run, tid: i32, signal: i32) -> bool {
     has("SigIgn:") || BY_DEFAULT.contains(&signal) && !has("SigCgt:")
 }
 
+/// Waits until tasks that were interrupted have stopped, so that the one that is stopped meanwhile cannot send a message
+/// to one that waits for it, without a filter, and has not run yet. Not for long: a task whose child has its memory
+/// (vfork) stops only when that is done.
+fn await_reports(tids: &[i32]) {
+    let start = Instant::now();
+    while !tids.iter().all(|tid| ptrace::has_report(*tid)) && start.elapsed() < REPORTING {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
 impl Engine {
     /// How a task that is about nothing in particular is let go: to its next call if there is something to be done
     /// then.
@@ -169,9 +183,11 @@ impl Engine {
     pub(super) fn note_needs(&self, present: i32) {
         let run = &self.run;
         let needs = run.needs.get() | run.arisen.get() | Needs::of_store(&*run.store);
-        if needs == run.needs.replace(needs) {
+        let before = run.needs.replace(needs);
+        if needs == before {
             return;
         }
+        let mut interrupted = Vec::new();
         let tids: Vec<i32> = run.tasks.borrow().iter().map(|slot| slot.tracee.tid()).collect();
         for tid in tids.into_iter().filter(|tid| *tid != present) {
             let mut tasks = run.tasks.borrow_mut();
@@ -181,7 +197,11 @@ impl Engine {
             if !reports && !slot.wants(run).is_empty() {
                 // A task that is gone needs no filter.
                 slot.filters.interrupted = ptrace::interrupt(tid).is_ok();
+                interrupted.push(tid);
             }
+        }
+        if (needs - before).contains(Needs::SENDERS) {
+            await_reports(&interrupted);
         }
     }
 
