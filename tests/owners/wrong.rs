@@ -112,6 +112,15 @@ fn what_is_strange_but_clear_is_taken() {
 fn a_list_that_is_about_something_else() {
     let lab = Lab::new();
     let home = tree(&lab);
+    for (format, list) in [("mtree", "#mtree\n"), ("mtree", ""), ("fakeroot", "")] {
+        fs::write(home.path.join("empty"), list).unwrap();
+        let (said, status) = import(&home, format, "empty");
+        assert_eq!(status, Some(125), "{said}");
+        assert!(
+            said.starts_with("remainroot: the list names no file\nremainroot: nothing was imported"),
+            "{said}"
+        );
+    }
     fs::write(home.path.join("paths"), "./ uid=1\n./x uid=1\n./y uid=1\n").unwrap();
     let (said, status) = import(&home, "mtree", "paths");
     assert_eq!(status, Some(125), "{said}");

@@ -70,6 +70,15 @@ impl Claims {
         }
     }
 
+    /// Whether nothing is claimed of anything: a list that was cut off, or is none.
+    fn is_empty(&self) -> bool {
+        match self {
+            Claims::ByInode(claims) => claims.is_empty(),
+            Claims::ByPath(claims) => claims.is_empty(),
+            Claims::OnFiles => false,
+        }
+    }
+
     /// Of a list that is about nothing in the tree.
     fn foreign(&self, tree: &Tree<'_>, claimed: usize) -> Trouble {
         let what = format!("none of the {claimed} files in the list is in {}", tree.path.display());
@@ -93,6 +102,10 @@ pub fn import(tree: &Tree<'_>, from: &From) -> Result<Outcome, Trouble> {
         From::Mtree(path) => Claims::ByPath(mtree(path)?),
         From::Attributes => Claims::OnFiles,
     };
+    if claims.is_empty() {
+        return Err(Trouble::new("the list names no file")
+            .mended_by("nothing was imported; is it the right file, and whole?"));
+    }
     let mut outcome = Outcome::default();
     let claimed = claims.below_root();
     let (changes, unmentioned) = compare(tree, &mut claims, &mut outcome, &progress)?;
