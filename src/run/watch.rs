@@ -1,7 +1,9 @@
 //! Where `--explain` and `--summary` go.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 use super::{Report, Target};
 use crate::engine::{Summary, Tell, Watching};
@@ -27,30 +29,39 @@ pub fn open(explain: Option<&Target>, summary: Option<&Report>) -> Result<Option
     Ok(Some(Watching { explain, report }))
 }
 
-fn make(option: &str, path: &std::path::Path) -> Result<File, Trouble> {
+fn make(option: &str, path: &Path) -> Result<File, Trouble> {
     File::create(path)
         .map_err(|error| Trouble::new(format!("{option} {}: {}", path.display(), why_io(&error))))
 }
 
 /// Writes lines, each at once: what the run comes to its end by may be SIGKILL. A reader that is gone, or a disk that
-/// is full, is no reason for a guest to end.
-fn writer(option: &str, target: &Target) -> Result<Tell<str>, Trouble> {
+/// is full, is no reason for a guest to end; it is told once.
+fn writer(option: &'static str, target: &Target) -> Result<Tell<str>, Trouble> {
     Ok(match target {
         Target::Stderr => Box::new(|line| tell!("{line}")),
         Target::File(path) => {
-            let file = make(option, path)?;
-            Box::new(move |line| drop((&file).write_all(format!("{line}\n").as_bytes())))
+            let write = into(option, path)?;
+            Box::new(move |line| write(&format!("{line}\n")))
         }
     })
 }
 
 /// Writes a text as it is.
-fn whole(option: &str, target: &Target) -> Result<Tell<str>, Trouble> {
+fn whole(option: &'static str, target: &Target) -> Result<Tell<str>, Trouble> {
     Ok(match target {
         Target::Stderr => Box::new(|text| drop(std::io::stderr().write_all(text.as_bytes()))),
-        Target::File(path) => {
-            let file = make(option, path)?;
-            Box::new(move |text| drop((&file).write_all(text.as_bytes())))
+        Target::File(path) => Box::new(into(option, path)?),
+    })
+}
+
+/// Writes to a file; the first time that it cannot, it says so.
+fn into(option: &'static str, path: &Path) -> Result<impl Fn(&str) + use<>, Trouble> {
+    let (file, path, told) = (make(option, path)?, path.to_owned(), Cell::new(false));
+    Ok(move |text: &str| {
+        if let Err(error) = (&file).write_all(text.as_bytes())
+            && !told.replace(true)
+        {
+            tell!("{option} {}: not all of it is there: {}", path.display(), why_io(&error));
         }
     })
 }
