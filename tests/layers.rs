@@ -9,7 +9,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Each module of `remainroot` with the modules that it may use: left in the chain
 /// `sys ← arch ← task, bpf, store ← engine ← run ← cli ← main`, with `sandbox` between `sys` and `run`, `owners` between
-/// `store` and `cli`, `doctor` between `run` and `cli`, and `oci` between `sandbox` and `cli`.
+/// `store` and `cli`, `oci` between `sandbox` and `cli`, and `doctor` between `run` and `oci` and `cli`.
 const PROGRAM: &[(&str, &[&str])] = &[
     ("sys", &[]),
     ("arch", &["sys"]),
@@ -21,7 +21,7 @@ const PROGRAM: &[(&str, &[&str])] = &[
     ("owners", &["sys", "arch", "store", "sandbox"]),
     ("oci", &["sys", "sandbox"]),
     ("run", &["sys", "arch", "task", "bpf", "store", "engine", "sandbox"]),
-    ("doctor", &["sys", "arch", "bpf", "store", "engine", "sandbox", "run"]),
+    ("doctor", &["sys", "arch", "bpf", "store", "engine", "sandbox", "run", "oci"]),
     ("cli", &["sandbox", "run", "owners", "store", "doctor", "oci"]),
     ("main", &["cli"]),
 ];

@@ -1,7 +1,7 @@
 //! Whether the container engines that are here have been told of us.
 
 use super::Finding;
-use crate::oci::install::{self, Found};
+use crate::oci::install;
 
 /// How an image is built where no runtime is asked.
 const CHROOT: &str =
@@ -9,23 +9,25 @@ const CHROOT: &str =
 
 /// Looks at podman and buildah.
 pub fn look() -> Finding {
-    finding(&install::engines())
+    let (engines, told) = install::engines();
+    finding(&engines, told)
 }
 
-fn finding(found: &[Found]) -> Finding {
+fn finding(engines: &[&str], told: bool) -> Finding {
     let id = "engines";
-    let Some(first) = found.first() else {
+    let Some(first) = engines.first() else {
         return Finding::ok(id, "neither podman nor buildah is in PATH");
     };
-    let names: Vec<&str> = found.iter().map(|found| found.engine).collect();
-    let (names, verb) = (names.join(" and "), if found.len() > 1 { "take" } else { "takes" });
-    if found.iter().any(|found| found.told) {
-        return Finding::ok(id, format!("{names} {verb} remainroot for the runtime; {CHROOT}"));
-    }
-    let engine = first.engine;
+    let (names, verb) = (engines.join(" and "), if engines.len() > 1 { "take" } else { "takes" });
     Finding::ok(
         id,
-        format!("{names}: not told of remainroot (remainroot oci install --engine {engine} does); {CHROOT}"),
+        if told {
+            format!("{names} {verb} remainroot for the runtime; {CHROOT}")
+        } else {
+            format!(
+                "{names}: not told of remainroot (remainroot oci install --engine {first} does); {CHROOT}"
+            )
+        },
     )
 }
 
@@ -35,14 +37,8 @@ mod tests {
 
     #[test]
     fn engines_are_named() {
-        let what = |found: &[(&'static str, bool)]| {
-            let found: Vec<Found> = found.iter().map(|&(engine, told)| Found { engine, told }).collect();
-            finding(&found).what
-        };
-        assert_eq!(what(&[]), "neither podman nor buildah is in PATH");
-        assert!(
-            what(&[("podman", true), ("buildah", true)]).starts_with("podman and buildah take remainroot")
-        );
-        assert!(what(&[("buildah", false)]).contains("oci install --engine buildah does"));
+        assert_eq!(finding(&[], false).what, "neither podman nor buildah is in PATH");
+        assert!(finding(&["podman", "buildah"], true).what.starts_with("podman and buildah take remainroot"));
+        assert!(finding(&["buildah"], false).what.contains("oci install --engine buildah does"));
     }
 }

@@ -95,23 +95,14 @@ pub fn execute(engine: Engine, runtime: Option<&str>, task: Task, mode: Mode) ->
     }
 }
 
-/// What the engines that are in PATH are told of us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Which one.
-    pub engine: &'static str,
-    /// Whether a file of [`execute`]'s says that we are its runtime.
-    pub told: bool,
-}
-
-/// The engines that are in PATH.
-pub fn engines() -> Vec<Found> {
-    let is_told = |engine: Engine| Places::of_user().is_ok_and(|places| is_ours(&places.settings(engine)));
+/// The engines that are in PATH, and whether a file of [`execute`]'s says that we are their runtime: each reads those that
+/// are written for the other, too.
+pub fn engines() -> (Vec<&'static str>, bool) {
     let path = env::var_os("PATH").unwrap_or_default();
-    let is_in_path = |engine: &Engine| env::split_paths(&path).any(|dir| dir.join(engine.name()).is_file());
-    // Each reads the settings that are written for the other.
-    let told = Engine::ALL.into_iter().any(is_told);
-    Engine::ALL.into_iter().filter(is_in_path).map(|engine| Found { engine: engine.name(), told }).collect()
+    let is_in_path = |name: &&str| env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    let told = Places::of_user()
+        .is_ok_and(|places| Engine::ALL.into_iter().any(|engine| is_ours(&places.settings(engine))));
+    (Engine::ALL.map(Engine::name).into_iter().filter(is_in_path).collect(), told)
 }
 
 /// Where things are.
