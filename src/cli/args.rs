@@ -230,7 +230,8 @@ pub struct RunArgs {
     /// What CMD has in one of the sets bounding, permitted, effective, inheritable and ambient; repeatable.
     ///
     /// The default is what root has, or a user without privileges. As for any program, an exec follows: what root gets by
-    /// it is what is bounding or inheritable. The list may be empty.
+    /// it is what is bounding or inheritable. The list may be empty. Names are taken in any case, with CAP_ or without;
+    /// ALL is all of them.
     #[arg(long, value_name = "SET=NAME,...")]
     pub capabilities: Vec<String>,
 

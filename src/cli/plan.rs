@@ -156,13 +156,22 @@ fn capabilities(word: &str) -> Result<(CapKind, CapSet)> {
     };
     let mut caps = CapSet::empty();
     for name in names.split(',').filter(|name| !name.is_empty()) {
-        let bare = name.strip_prefix("CAP_").unwrap_or(name);
-        let Some(cap) = CapSet::from_name(bare) else {
-            bail!("--capabilities {word}: there is no capability {name}")
+        let Some(cap) = capability(name) else {
+            bail!(
+                "--capabilities {word}: there is no capability {name}: expected names as in capabilities(7), CAP_CHOWN or \
+                 chown, or ALL"
+            )
         };
         caps |= cap;
     }
     Ok((kind, caps))
+}
+
+/// One capability by its name, or all of them, as capsh(1) and container engines take them: in any case, CAP_ or not.
+fn capability(name: &str) -> Option<CapSet> {
+    let name = name.to_ascii_uppercase();
+    let bare = name.strip_prefix("CAP_").unwrap_or(&name);
+    if bare == "ALL" { Some(CapSet::all()) } else { CapSet::from_name(bare) }
 }
 
 #[cfg(test)]
@@ -211,11 +220,18 @@ mod tests {
         for wrong in ["4,", "adm", "-1", "4294967295"] {
             assert_eq!(gids(wrong), None, "{wrong}");
         }
-        let read = |word| capabilities(word).ok();
+        let read = |word: &str| capabilities(word).ok();
         assert_eq!(read("ambient="), Some((CapKind::Ambient, CapSet::empty())));
         let both = CapSet::CHOWN | CapSet::KILL;
-        assert_eq!(read("bounding=CAP_CHOWN,KILL"), Some((CapKind::Bounding, both)));
-        for wrong in ["bounding", "some=CAP_CHOWN", "bounding=CAP_NONE"] {
+        for written in ["CAP_CHOWN,KILL", "cap_chown,kill", "chown,Cap_Kill"] {
+            assert_eq!(read(&format!("bounding={written}")), Some((CapKind::Bounding, both)), "{written}");
+        }
+        for all in ["ALL", "all", "chown,ALL", "cap_all"] {
+            assert_eq!(read(&format!("effective={all}")), Some((CapKind::Effective, CapSet::all())), "{all}");
+        }
+        for wrong in
+            ["bounding", "some=CAP_CHOWN", "bounding=CAP_NONE", "bounding=CAP_", "bounding=CAP_CAP_CHOWN"]
+        {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
