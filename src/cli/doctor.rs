@@ -35,15 +35,26 @@ const fn level(level: Level) -> &'static str {
     }
 }
 
-fn conclusion(report: &Report) -> &'static str {
+/// What can be done here, with the options that it takes.
+fn conclusion(report: &Report) -> String {
     let warns = report.findings.iter().any(|finding| finding.level == Level::Warn);
-    match (report.ways.verdict(), report.ways) {
-        (Verdict::Works, _) if warns => "remainroot works here, with the limits above.",
-        (Verdict::Works, _) => "remainroot works here.",
-        (Verdict::Cannot, _) => "remainroot cannot work here, until what failed is mended.",
-        (_, Ways { plain: false, .. }) => "Only remainroot --userns none -- CMD works here.",
-        (_, Ways { rootfs: false, .. }) => "remainroot -- CMD works here; --rootfs and --bind do not.",
-        _ => "remainroot works here with another --store than its own.",
+    let ways = report.ways;
+    let store = if ways.default_store { "" } else { " --store memory" };
+    let what = match (report.ways.verdict(), ways) {
+        (Verdict::Works, _) if warns => "remainroot works here, with the limits above.".to_owned(),
+        (Verdict::Works, _) => "remainroot works here.".to_owned(),
+        (Verdict::Cannot, _) => "remainroot cannot work here, until what failed is mended.".to_owned(),
+        (_, Ways { plain: false, .. }) => format!("Only remainroot --userns none{store} -- CMD works here."),
+        (_, Ways { rootfs: false, .. }) => {
+            format!("remainroot{store} -- CMD works here; --rootfs and --bind do not.")
+        }
+        _ => format!("remainroot{store} -- CMD works here."),
+    };
+    match (ways.verdict(), ways.default_store) {
+        (Verdict::Limited, false) => {
+            format!("{what} To keep owners: --store DIR, with a directory that can be written to.")
+        }
+        _ => what,
     }
 }
 
@@ -141,5 +152,27 @@ mod tests {
         assert_eq!((&object["verdict"], &object["status"]), (&json!("limited"), &json!(1)));
         assert_eq!(object["findings"][0]["level"], "fail");
         assert_eq!(object["container"], Value::Null);
+    }
+
+    #[test]
+    fn the_conclusion_names_every_option_that_it_takes() {
+        let of = |plain, rootfs, without_namespace, default_store| {
+            conclusion(&report(Ways { plain, rootfs, without_namespace, default_store }))
+        };
+        assert_eq!(of(true, true, true, true), "remainroot works here.");
+        assert_eq!(of(true, false, true, true), "remainroot -- CMD works here; --rootfs and --bind do not.");
+        assert_eq!(of(false, false, true, true), "Only remainroot --userns none -- CMD works here.");
+        for (plain, rootfs, start) in [
+            (true, true, "remainroot --store memory -- CMD works here."),
+            (true, false, "remainroot --store memory -- CMD works here; --rootfs and --bind do not."),
+            (false, false, "Only remainroot --userns none --store memory -- CMD works here."),
+        ] {
+            let said = of(plain, rootfs, true, false);
+            assert!(said.starts_with(start) && said.contains(" --store DIR"), "{said}");
+        }
+        for default_store in [true, false] {
+            let said = of(false, false, false, default_store);
+            assert_eq!(said, "remainroot cannot work here, until what failed is mended.");
+        }
     }
 }
