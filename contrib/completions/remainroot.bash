@@ -68,7 +68,7 @@ _remainroot() {
 
     case "${cmd}" in
         remainroot)
-            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --help --version run doctor syscalls owners oci"
+            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --explain-only --help --version run doctor syscalls owners oci"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -159,6 +159,10 @@ _remainroot() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --explain-only)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -471,7 +475,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__run)
-            opts="-h --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --help"
+            opts="-h --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --explain-only --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -562,6 +566,10 @@ _remainroot() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --explain-only)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_remainroot_global_optspecs
-    string join \n rootfs= bind= workdir= env= clear-env user= groups= capabilities= no-new-privs userns= engine= store= owner-xattr= summary= summary-file= explain= h/help V/version
+    string join \n rootfs= bind= workdir= env= clear-env user= groups= capabilities= no-new-privs userns= engine= store= owner-xattr= summary= summary-file= explain= explain-only= h/help V/version
 end
 
 function __fish_remainroot_needs_command
@@ -45,6 +45,7 @@ complete -c remainroot -n "__fish_remainroot_needs_command" -l summary -d 'Say a
 json\t'An object'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
 complete -c remainroot -n "__fish_remainroot_needs_command" -l explain -d 'Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE, or on stderr' -r -F
+complete -c remainroot -n "__fish_remainroot_needs_command" -l explain-only -d 'Write lines of such calls alone, as --explain does; repeatable' -r
 complete -c remainroot -n "__fish_remainroot_needs_command" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_needs_command" -l no-new-privs -d 'Start CMD with no_new_privs: neither set-id bits nor capabilities of files give it more than it has'
 complete -c remainroot -n "__fish_remainroot_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -75,6 +76,7 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary -d
 json\t'An object'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l explain -d 'Write a line for each call that is answered, with its arguments, its answer, and the rule that decided: to FILE, or on stderr' -r -F
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l explain-only -d 'Write lines of such calls alone, as --explain does; repeatable' -r
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l clear-env -d 'Start from an environment of PATH, HOME, USER, LOGNAME, SHELL and the present TERM alone'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l no-new-privs -d 'Start CMD with no_new_privs: neither set-id bits nor capabilities of files give it more than it has'
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -276,6 +276,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, value_hint = ValueHint::FilePath)]
     pub explain: Option<Option<PathBuf>>,
 
+    /// Write lines of such calls alone, as --explain does; repeatable.
+    ///
+    /// WHAT is a family (the words in brackets in `remainroot syscalls`: ids, owners, …), a call or a part of calls' names
+    /// (chown), "failed", an error (EPERM), or an absolute path, for what is there or below. Words of one kind widen each
+    /// other; of several kinds, one of each has to fit: "owners,failed,/etc".
+    #[arg(long, value_name = "WHAT,...")]
+    pub explain_only: Vec<OsString>,
+
     /// The program to run, and its arguments.
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD",
         value_hint = ValueHint::CommandWithArguments)]

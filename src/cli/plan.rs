@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 use remainroot_shims::abi::Gid;
 use remainroot_shims::cred::CapSet;
+use remainroot_shims::explain::{Filter, Wrong, families};
 
 use super::args::{EngineArg, OwnerXattrArg, RunArgs, SummaryArg, UserNsArg};
 use super::{hint, summary};
-use crate::run::{CapKind, Identity, Plan, Report, Summary, Target};
+use crate::run::{CapKind, Explain, Identity, Plan, Report, Summary, Target};
 use crate::sandbox::{Bind, Sandbox, UserNs};
 use crate::store::{Choice, Format};
 
@@ -44,7 +45,7 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
         other_meaning: hint::other_meaning(&args.command[0]),
-        explain: args.explain.map(target),
+        explain: explain(args.explain, &args.explain_only)?,
         summary: summary(args.summary, args.summary_file),
         command: args.command,
     })
@@ -53,6 +54,38 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
 /// A file that was named, or stderr.
 fn target(file: Option<PathBuf>) -> Target {
     file.map_or(Target::Stderr, Target::File)
+}
+
+/// `--explain` and `--explain-only`: either asks for lines.
+fn explain(file: Option<Option<PathBuf>>, words: &[OsString]) -> Result<Option<Explain>> {
+    if file.is_none() && words.is_empty() {
+        return Ok(None);
+    }
+    let mut only = Filter::default();
+    for word in words.iter().flat_map(|words| words.as_bytes().split(|byte| *byte == b',')) {
+        only.add(word).map_err(|wrong| anyhow!("--explain-only {}", not_for_lines(word, wrong)))?;
+    }
+    Ok(Some(Explain { to: target(file.flatten()), only }))
+}
+
+fn not_for_lines(word: &[u8], wrong: Wrong) -> String {
+    let shown = OsStr::from_bytes(word).display();
+    match wrong {
+        Wrong::NeverTold => {
+            format!(
+                "{shown}: such calls go to the kernel without a stop, so that there is nothing to tell of them"
+            )
+        }
+        Wrong::Unknown => {
+            let shown = if word.is_empty() { "''".to_owned() } else { shown.to_string() };
+            let families: Vec<_> = families().map(|family| family.key).collect();
+            format!(
+                "{shown}: expected a family ({}), a call or a part of calls' names (chown), failed, an error (EPERM), or an \
+                 absolute path",
+                families.join(", ")
+            )
+        }
+    }
 }
 
 /// `--summary` and `--summary-file`: either asks for one.
@@ -210,6 +243,27 @@ mod tests {
         assert_eq!(read("www-data:adm"), Some(("www-data".into(), Some("adm".into()))));
         assert_eq!(read(":adm"), None);
         assert_eq!(read("adm:"), None);
+    }
+
+    #[test]
+    fn what_lines_are_written_of_is_read() {
+        let read = |file: Option<Option<PathBuf>>, words: &[&str]| {
+            explain(file, &words.iter().map(OsString::from).collect::<Vec<_>>())
+                .map_err(|error| error.to_string())
+        };
+        assert!(read(None, &[]).unwrap().is_none());
+        assert_eq!(read(None, &["ids"]).unwrap().unwrap().to, Target::Stderr);
+        let named = read(Some(Some("f".into())), &["ids,/etc", "EPERM"]).unwrap().unwrap();
+        assert_eq!(named.to, Target::File("f".into()));
+        assert_eq!(named.only, read(None, &["EPERM", "/etc/", "ids"]).unwrap().unwrap().only);
+        assert_eq!(read(Some(None), &[]).unwrap().unwrap().only, Filter::default());
+        let wrong = |word| read(None, &[word]).unwrap_err();
+        assert!(
+            wrong("ids,onwers")
+                .starts_with("--explain-only onwers: expected a family (ids, rights, owners, ")
+        );
+        assert!(wrong("ids,").starts_with("--explain-only '': expected"));
+        assert!(wrong("mmap").contains("without a stop"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use remainroot_shims::abi::Errno;
-use remainroot_shims::table::{Row, SECTIONS, Support};
+use remainroot_shims::table::{Row, SECTIONS, Section, Support};
 use serde_json::{Value, json};
 
 use crate::run::{Count, Summary};
@@ -25,11 +25,11 @@ fn shortfall(row: &Row) -> Option<&'static str> {
 }
 
 /// The calls of each section of the table.
-fn families(summary: &Summary) -> impl Iterator<Item = (&'static str, Vec<&(&'static Row, Count)>)> {
+fn families(summary: &Summary) -> impl Iterator<Item = (&'static Section, Vec<&(&'static Row, Count)>)> {
     SECTIONS.iter().filter_map(|section| {
         let is_in = |row: &Row| section.rows.iter().any(|other| other.name == row.name);
         let calls: Vec<_> = summary.calls.iter().filter(|(row, _)| is_in(row)).collect();
-        (!calls.is_empty()).then_some((section.title, calls))
+        (!calls.is_empty()).then_some((section, calls))
     })
 }
 
@@ -72,9 +72,9 @@ pub fn text(summary: &Summary) -> String {
     if !all.is_empty() {
         let _ = writeln!(out, "\n{:>9}  {:>9}  {:>11}", "calls", "failed", "stopped ms");
     }
-    for (title, rows) in families(summary) {
+    for (Section { key, title, .. }, rows) in families(summary) {
         let (calls, failed, stopped) = total(&rows);
-        let _ = writeln!(out, "{calls:>9}  {failed:>9}  {:>11}  {title}", milliseconds(stopped));
+        let _ = writeln!(out, "{calls:>9}  {failed:>9}  {:>11}  {title} ({key})", milliseconds(stopped));
         for (row, count) in rows {
             let failed: u64 = count.errors.values().sum();
             let errors: Vec<_> =
@@ -118,10 +118,11 @@ pub fn object(summary: &Summary) -> String {
             "note": shortfall(row),
         })
     };
-    let family = |(title, rows): (&str, Vec<&(&'static Row, Count)>)| {
+    let family = |(section, rows): (&Section, Vec<&(&'static Row, Count)>)| {
         let (calls, failed, stopped) = total(&rows);
         json!({
-            "title": title,
+            "family": section.key,
+            "title": section.title,
             "calls": calls,
             "failed": failed,
             "stopped_ns": stopped.as_nanos() as u64,

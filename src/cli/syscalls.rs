@@ -59,7 +59,7 @@ fn text() -> String {
     let (names, levels) = (width(|row| row.name.len()), width(|row| support(row).0.len()));
     let mut out = format!("{:names$}  x86-64  i386  {:levels$}  note\n", "call", "support");
     for section in SECTIONS {
-        let _ = writeln!(out, "\n{}", section.title);
+        let _ = writeln!(out, "\n{} ({})", section.title, section.key);
         for row in section.rows {
             let (level, note) = support(row);
             let line = format!(
@@ -84,6 +84,7 @@ fn object((section, row): (&Section, &Row)) -> Value {
     };
     json!({
         "name": row.name,
+        "family": section.key,
         "section": section.title,
         "support": level,
         "note": note,
@@ -105,7 +106,11 @@ fn markdown() -> String {
     out += &families();
     out += "\n## Every call\n";
     for section in SECTIONS {
-        let _ = write!(out, "\n### {}\n\n| call | x86-64 | i386 | support | note |\n", section.title);
+        let _ = write!(
+            out,
+            "\n### {} (`{}`)\n\n| call | x86-64 | i386 | support | note |\n",
+            section.title, section.key
+        );
         out += "|---|--:|--:|---|---|\n";
         for row in section.rows {
             let (level, note) = support(row);

@@ -12,7 +12,7 @@ use remainroot_shims::owner::World;
 
 pub use event::{End, Event, SIZE as EVENT_SIZE};
 pub use ptrace::serve;
-pub use summary::{Count, Summary, Tell, Watching};
+pub use summary::{Count, Explaining, Summary, Tell, Watching};
 
 /// What to start, and as whom.
 pub struct Launch {

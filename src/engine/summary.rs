@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use remainroot_shims::explain::Filter;
 use remainroot_shims::owner::Tally;
 use remainroot_shims::table::Row;
 
@@ -39,10 +40,18 @@ pub struct Summary {
 /// Takes what is told.
 pub type Tell<T> = Box<dyn Fn(&T)>;
 
+/// Calls, told one by one.
+pub struct Explaining {
+    /// Takes a line for each.
+    pub tell: Tell<str>,
+    /// Of which.
+    pub only: Filter,
+}
+
 /// Who gets to know.
 pub struct Watching {
     /// A line for each call.
-    pub explain: Option<Tell<str>>,
+    pub explain: Option<Explaining>,
     /// The numbers, once, at the end.
     pub report: Option<Tell<Summary>>,
 }

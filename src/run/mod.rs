@@ -23,6 +23,7 @@ use nix::unistd::getpid;
 
 use remainroot_shims::abi::Gid;
 use remainroot_shims::cred::CapSet;
+use remainroot_shims::explain::Filter;
 
 pub use crate::engine::{Count, Summary};
 pub use explain::engine as engine_trouble;
@@ -75,6 +76,15 @@ pub enum Target {
     File(PathBuf),
 }
 
+/// Of which calls a line is written, and where.
+#[derive(Clone, Debug)]
+pub struct Explain {
+    /// Where it goes.
+    pub to: Target,
+    /// Which calls.
+    pub only: Filter,
+}
+
 /// How the numbers at the end are written, and where.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -107,8 +117,8 @@ pub struct Plan {
     pub env: Vec<(OsString, OsString)>,
     /// What the program's name may have been meant as, should there be no such program.
     pub other_meaning: Option<String>,
-    /// Where to tell of each call.
-    pub explain: Option<Target>,
+    /// What to tell of each call.
+    pub explain: Option<Explain>,
     /// What to tell of it all at the end.
     pub summary: Option<Report>,
     /// The program and its arguments; not empty.

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use super::{Report, Target};
-use crate::engine::{Summary, Tell, Watching};
+use super::{Explain, Report, Target};
+use crate::engine::{Explaining, Summary, Tell, Watching};
 use crate::sandbox::{Trouble, why_io};
 use crate::tell;
 
@@ -14,11 +14,14 @@ use crate::tell;
 ///
 /// # Errors
 /// A file that cannot be made.
-pub fn open(explain: Option<&Target>, summary: Option<&Report>) -> Result<Option<Watching>, Trouble> {
+pub fn open(explain: Option<&Explain>, summary: Option<&Report>) -> Result<Option<Watching>, Trouble> {
     if explain.is_none() && summary.is_none() {
         return Ok(None);
     }
-    let explain = explain.map(|target| writer("--explain", target)).transpose()?;
+    let explain = match explain {
+        None => None,
+        Some(Explain { to, only }) => Some(Explaining { tell: writer("--explain", to)?, only: only.clone() }),
+    };
     let report = match summary {
         None => None,
         Some(Report { render, to }) => {

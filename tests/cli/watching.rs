@@ -41,6 +41,43 @@ fn a_line_for_each_call() {
 }
 
 #[test]
+fn lines_of_some_calls_alone() {
+    let lab = Lab::new();
+    let home = lab.home("home");
+    let script = "mkdir -p etc other; touch etc/f other/f; chown 33 etc/f other/f; cd etc; \
+                  setpriv --reuid 5 --clear-groups chown 0 f; stat none; true";
+    let told = |words: &[&str]| {
+        let words = words.iter().flat_map(|word| ["--explain-only", word]);
+        let (_, err, status) = sh(&lab, &home, &words.collect::<Vec<_>>(), script);
+        assert_eq!(status, Some(0), "{err}");
+        let lines = err.lines().filter_map(|line| line.strip_prefix("remainroot: "));
+        // `TID NAME UID:GID CALL(…) = …`.
+        lines.map(|line| line.split(' ').skip(3).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    let calls = |lines: &[String]| {
+        lines.iter().map(|line| line.split('(').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(calls(&told(&["fchownat"])), ["fchownat", "fchownat", "fchownat"]);
+    assert_eq!(calls(&told(&["setres,chown", "EPERM"])), ["fchownat"]);
+    let ids = told(&["ids"]);
+    assert!(ids.iter().any(|line| line.starts_with("setresuid(5, 5, 5) = 0")), "{ids:#?}");
+    assert!(ids.iter().all(|line| !line.contains("stat") && !line.contains("chown")), "{ids:#?}");
+    let failed = told(&["failed,owners"]);
+    for expected in ["fchownat(AT_FDCWD, \"f\", 0, -1, 0) = -1 EPERM", "\"none\"", "ENOENT"] {
+        assert!(failed.iter().any(|line| line.contains(expected)), "{expected}: {failed:#?}");
+    }
+    assert!(failed.iter().all(|line| line.contains(" = -1 E")), "{failed:#?}");
+    // Named from above, and from within.
+    let place = home.join("etc");
+    assert_eq!(calls(&told(&["chown", place.to_str().unwrap()])), ["fchownat", "fchownat"]);
+    for wrong in ["onwers", "ids,", "mmap"] {
+        let (out, err, status) = sh(&lab, &home, &["--explain-only", wrong], "echo ran");
+        assert_eq!((out.as_str(), status), ("", Some(125)), "{err}");
+        assert!(err.starts_with("remainroot: --explain-only "), "{err}");
+    }
+}
+
+#[test]
 fn on_stderr_with_our_name() {
     let lab = Lab::new();
     let home = lab.home("home");

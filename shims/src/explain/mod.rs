@@ -3,6 +3,7 @@
 //! Much as strace(1) writes it, but only once the answer is known: what runs at the same time never cuts a line in two.
 //! Ids that mean "leave it" are written as -1, texts are whole, and a descriptor tells what it stands for.
 
+mod filter;
 mod signature;
 
 use std::fmt::Write;
@@ -14,13 +15,15 @@ use crate::guest::Guest;
 use crate::owner::{FileId, Time};
 use crate::table::{Row, Support};
 
+pub use filter::{Filter, Wrong, families};
 use signature::Kind;
 pub use signature::{Signature, of};
 
 /// What an engine knows of a task besides.
 pub trait Besides {
-    /// What a descriptor stands for, if that is a path.
-    fn descriptor(&self, fd: i32) -> Option<String>;
+    /// What a descriptor stands for: a path, or what /proc says of things that have none. AT_FDCWD is the working
+    /// directory.
+    fn place(&self, descriptor: i32) -> Option<Vec<u8>>;
 
     /// Whether the task's memory can be read without waiting.
     fn has_memory(&self) -> bool;
@@ -273,8 +276,8 @@ fn descriptor(fd: i32, besides: &dyn Besides) -> String {
     const AT_FDCWD: i32 = linux_raw_sys::general::AT_FDCWD;
     match fd {
         AT_FDCWD => "AT_FDCWD".to_owned(),
-        fd => match besides.descriptor(fd) {
-            Some(path) => format!("{fd}<{}>", escaped(path.as_bytes())),
+        fd => match besides.place(fd) {
+            Some(path) => format!("{fd}<{}>", escaped(&path)),
             None => fd.to_string(),
         },
     }

@@ -6,8 +6,8 @@ use crate::testing::Fake;
 struct Nothing;
 
 impl Besides for Nothing {
-    fn descriptor(&self, fd: i32) -> Option<String> {
-        (fd == 3).then(|| "/srv/a \"b\"".to_owned())
+    fn place(&self, descriptor: i32) -> Option<Vec<u8>> {
+        (descriptor == 3).then(|| b"/srv/a \"b\"".to_vec())
     }
 
     fn has_memory(&self) -> bool {

@@ -194,6 +194,8 @@ pub use needs::Needs;
 /// Rows that belong together, as the support page shows them.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
+    /// A word for it, in small letters: what `--explain-only` takes.
+    pub key: &'static str,
     /// What they have in common.
     pub title: &'static str,
     /// The rows.
@@ -202,20 +204,20 @@ pub struct Section {
 
 /// The list, section by section.
 pub const SECTIONS: &[Section] = &[
-    Section { title: "User ids, group ids, groups", rows: creds::IDS },
-    Section { title: "Capabilities, prctl, exec", rows: creds::RIGHTS },
-    Section { title: "Owners and modes of files", rows: files::OWNERS },
-    Section { title: "New files and devices", rows: files::CREATION },
-    Section { title: "Names and mounts", rows: files::NAMES },
-    Section { title: "Truncation", rows: files::CONTENTS },
-    Section { title: "Extended attributes", rows: files::ATTRIBUTES },
-    Section { title: "Processes", rows: process::ROWS },
-    Section { title: "Contents and places of files", rows: passed::FILES },
-    Section { title: "Memory", rows: passed::MEMORY },
-    Section { title: "Tasks and signals", rows: passed::TASKS },
-    Section { title: "Waiting, time, scheduling", rows: passed::WAITING },
-    Section { title: "Sockets, IPC, keys", rows: passed::COMMUNICATION },
-    Section { title: "The machine", rows: passed::MACHINE },
+    Section { key: "ids", title: "User ids, group ids, groups", rows: creds::IDS },
+    Section { key: "rights", title: "Capabilities, prctl, exec", rows: creds::RIGHTS },
+    Section { key: "owners", title: "Owners and modes of files", rows: files::OWNERS },
+    Section { key: "creation", title: "New files and devices", rows: files::CREATION },
+    Section { key: "names", title: "Names and mounts", rows: files::NAMES },
+    Section { key: "truncation", title: "Truncation", rows: files::CONTENTS },
+    Section { key: "xattrs", title: "Extended attributes", rows: files::ATTRIBUTES },
+    Section { key: "processes", title: "Processes", rows: process::ROWS },
+    Section { key: "contents", title: "Contents and places of files", rows: passed::FILES },
+    Section { key: "memory", title: "Memory", rows: passed::MEMORY },
+    Section { key: "tasks", title: "Tasks and signals", rows: passed::TASKS },
+    Section { key: "waiting", title: "Waiting, time, scheduling", rows: passed::WAITING },
+    Section { key: "communication", title: "Sockets, IPC, keys", rows: passed::COMMUNICATION },
+    Section { key: "machine", title: "The machine", rows: passed::MACHINE },
 ];
 
 /// How many rows there are.

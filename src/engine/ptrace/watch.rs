@@ -5,17 +5,18 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use ahash::AHashMap;
-use remainroot_shims::abi::{Abi, Call};
+use remainroot_shims::abi::{Abi, Call, Errno};
 use remainroot_shims::explain::{self, Begun, Besides, Outcome};
 use remainroot_shims::guest::{Answer, Guest};
 use remainroot_shims::table::{self, Case, Entry, ROWS, Row, Shim};
 
 use super::run::Run;
 use super::tracee::Tracee;
-use crate::engine::{Count, Summary, Watching};
+use crate::engine::{Count, Explaining, Summary, Watching};
 use crate::sys::fd;
 
 /// Calls without a shim that are counted all the same, because a guest may take their answers for more than they are.
@@ -88,11 +89,14 @@ pub(super) struct Watch {
 struct View<'a>(&'a Tracee);
 
 impl Besides for View<'_> {
-    fn descriptor(&self, number: i32) -> Option<String> {
+    fn place(&self, descriptor: i32) -> Option<Vec<u8>> {
+        let tid = Guest::tid(self.0);
         // Relative to /proc, which is where we are.
-        let link = std::fs::read_link(format!("{}/fd/{number}", Guest::tid(self.0))).ok()?;
-        let path = link.to_str().filter(|path| path.starts_with('/') || path.contains(':'))?;
-        Some(path.to_owned())
+        let link = match descriptor {
+            libc::AT_FDCWD => format!("{tid}/cwd"),
+            number => format!("{tid}/fd/{number}"),
+        };
+        Some(std::fs::read_link(link).ok()?.into_os_string().into_vec())
     }
 
     fn has_memory(&self) -> bool {
@@ -118,7 +122,11 @@ impl Watch {
         let since = Some(Instant::now());
         let Some(index) = table::index_of(call.abi, call.nr).map(usize::from) else { return };
         let tid = Guest::tid(tracee);
-        let (begun, who) = match &self.to.explain {
+        let is_wanted = |explaining: &&Explaining| {
+            explaining.only.wants(index)
+                && explaining.only.is_about(tracee, call, &ROWS[index], &View(tracee))
+        };
+        let (begun, who) = match self.to.explain.as_ref().filter(is_wanted) {
             None => (None, String::new()),
             Some(_) => {
                 let cred = tracee.cred();
@@ -161,7 +169,9 @@ impl Watch {
         if ids != (0, 0) {
             self.ids.borrow_mut().insert(ids);
         }
-        if let (Some(tell), Some(begun)) = (&self.to.explain, open.begun) {
+        if let (Some(Explaining { tell, only }), Some(begun)) = (&self.to.explain, open.begun)
+            && only.accepts(outcome)
+        {
             let readable = View(tracee).has_memory() && outcome != Outcome::Killed;
             let line = explain::finish(begun, tracee, &open.call, &ROWS[open.index], outcome, readable);
             tell(&format!("{} {line}", open.who));
@@ -198,7 +208,9 @@ impl Watch {
     /// A call came by an ABI that nobody knows.
     pub fn unknown_call(&self, tid: i32, nr: u64) {
         self.unknown.set(self.unknown.get() + 1);
-        if let Some(tell) = &self.to.explain {
+        if let Some(Explaining { tell, only }) = &self.to.explain
+            && only.accepts_unknown(Errno::ENOSYS)
+        {
             tell(&format!("{tid} call {nr:#x} of an unknown ABI = -1 ENOSYS (Function not implemented)"));
         }
     }
