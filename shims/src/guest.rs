@@ -50,6 +50,9 @@ pub enum Host {
     Native,
     /// The guest's own call with other arguments. The guest's registers are put back afterwards.
     With([u64; 6]),
+    /// `close` of a descriptor of the guest's, behind another host call. A filter of the guest's own may refuse it (whoever
+    /// may open files may close them, though, in all that are known), and then it stays open.
+    Close(i32),
 }
 
 /// The directory that a relative path starts from.
@@ -157,6 +160,11 @@ pub enum Place<'a> {
 pub trait Node: Attributes {
     /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
+
+    /// Removes a name from this directory, if it still is that of the file `id`. ENOENT if not.
+    fn remove(&self, _name: &CStr, _id: FileId) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
 
     /// The text of a symbolic link (readlink(2)). An error for all else.
     fn read_link(&self) -> Result<CString, Errno> {

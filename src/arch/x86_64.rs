@@ -92,10 +92,15 @@ pub fn end_call(pid: i32, nr: u32, result: i64) -> Result<()> {
 /// `int 0x80` in 64-bit mode cannot be told from one by `syscall` here.)
 pub fn is_close(pid: i32, nr: u32) -> Result<bool> {
     let abi = if is_64_bit(pid)? { Abi::X86_64 } else { Abi::I386 };
-    Ok(match abi {
-        Abi::X86_64 => nr == syscalls::x86_64::Sysno::close as u32,
-        Abi::I386 => nr == syscalls::x86::Sysno::close as u32,
-    })
+    Ok(nr == close_call(abi))
+}
+
+/// The number of close(2).
+pub const fn close_call(abi: Abi) -> u32 {
+    match abi {
+        Abi::X86_64 => syscalls::x86_64::Sysno::close as u32,
+        Abi::I386 => syscalls::x86::Sysno::close as u32,
+    }
 }
 
 /// Whether `nr`, which the task is on its way out of, is a call that the kernel never makes again by itself

@@ -394,6 +394,18 @@ pub fn file_system(fd: BorrowedFd<'_>) -> Result<FileSystem> {
     Ok(FileSystem { kind: buf.f_type, id: u64::from_ne_bytes(id), available: buf.f_bavail })
 }
 
+/// Removes a name from a directory, `rmdir` included, if it is that of the file `id`; ENOENT if not.
+pub fn remove_of(dir: BorrowedFd<'_>, name: &CStr, id: FileId) -> Result<()> {
+    let found = statx(dir.as_raw_fd(), name, libc::AT_SYMLINK_NOFOLLOW, libc::STATX_TYPE | libc::STATX_INO)?;
+    if inode_of(&found).id != id {
+        return Err(libc::ENOENT);
+    }
+    let is_dir = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
+    let flags = if is_dir { libc::AT_REMOVEDIR } else { 0 };
+    // SAFETY: the name is NUL-terminated.
+    check(|| unsafe { libc::unlinkat(dir.as_raw_fd(), name.as_ptr(), flags) }.into()).map(drop)
+}
+
 /// Whether a descriptor is for something on a /proc.
 pub fn is_on_proc(fd: BorrowedFd<'_>) -> Result<bool> {
     Ok(file_system(fd)?.kind == libc::PROC_SUPER_MAGIC)

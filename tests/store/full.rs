@@ -63,6 +63,37 @@ fn a_full_disk_is_enospc_and_loses_nothing() {
 }
 
 #[test]
+fn what_cannot_be_recorded_leaves_no_file_and_no_descriptor() {
+    const NAME: &str = "what_cannot_be_recorded_leaves_no_file_and_no_descriptor";
+    if !is_root() {
+        return support::skipped(NAME, "a file system of a certain size takes real root");
+    }
+    let home = Home::new();
+    let small = Small::new(&home.lab.path().join("small"), "320k");
+    home.natively("mkdir tree");
+    // Whatever makes files, as a user that is not root, until there is no room for the owner of one more.
+    let script = format!(
+        "touch tree/f0; chown 33 tree/f0; cat /dev/zero 2>/dev/null >{0}/filler; cd tree
+        setpriv --reuid 33 --regid 33 --clear-groups sh -c '
+            n=1; while [ $n -lt 5000 ] && command : 2>/dev/null >f$n; do n=$((n+1)); done
+            full=; for make in \"exec 7>x\" \"mkdir d\" \"ln -s a l\" \"mkfifo p\" \"ln f0 h\"; do
+                command eval \"$make\" 2>&1 | grep -q \"No space left\" || full=\"$full [$make]\"
+            done
+            command exec 7>x; command exec 8>>y; cd .
+            ls -A | grep -v ^f; for fd in /proc/$$/fd/*; do readlink $fd; done | grep tree/
+            [ -e f$n ] && echo f$n is there; echo \"made:$full\"'; rm {0}/filler",
+        small.0.display()
+    );
+    let mut command = home.lab.command();
+    command.current_dir(&home.dir).arg("--store").arg(small.0.join("store")).args(["--owner-xattr", "none"]);
+    let output = command.args(["--", "sh", "-c", &script]).output().expect("it starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // Another name of a file needs no record.
+    assert_eq!(out, "h\nmade: [ln f0 h]\n", "{err}");
+    assert!(err.contains("cannot record an owner: no room is left"), "{err}");
+}
+
+#[test]
 fn a_disk_that_is_full_from_the_start_is_said_to_be_so() {
     const NAME: &str = "a_disk_that_is_full_from_the_start_is_said_to_be_so";
     if !is_root() {

@@ -2,6 +2,10 @@
 //!
 //! The guest makes the file itself; afterwards its owner is recorded. As long as no directory passes a group or a list
 //! on, what virtual root makes needs no attention at all.
+//!
+//! If the owner cannot be recorded (the disk is full), the call fails as the kernel's would have, and what it has made is
+//! taken back: the descriptor is closed, and the file removed, if this call is sure to have made it. That is so but for
+//! creat(2), openat2(2) and links to nothing, where a file of root's is left, of no bytes.
 
 use std::ffi::CString;
 use std::rc::Rc;
@@ -37,7 +41,7 @@ pub async fn open(guest: Rc<dyn Guest>, call: Call) -> Answer {
 pub async fn creat(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let target = path_of(&*guest, AT_FDCWD, call.word(0), O_CREAT);
     foresee_write(&*guest, &target, WRITES);
-    open_target(guest, target, O_CREAT, call.uint(1)).await
+    open_target(guest, target, O_CREAT, call.uint(1), None).await
 }
 
 /// openat(2), likewise.
@@ -65,7 +69,7 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
         *path = relative;
     }
     foresee_write(&*guest, &target, flags);
-    if flags & MAKES == 0 { Answer::Native } else { open_target(guest, target, flags, mode).await }
+    if flags & MAKES == 0 { Answer::Native } else { open_target(guest, target, flags, mode, None).await }
 }
 
 /// mkdir(2).
@@ -126,6 +130,7 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
     if host(&guest, Host::Native).await.is_ok()
         && let Err(errno) = record(&*guest, &plan, &parent, &target)
     {
+        take_back(&*guest, &parent, &target, &target);
         return Answer::Err(errno);
     }
     Answer::Native
@@ -155,7 +160,8 @@ async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Ans
         }
         return Answer::Native;
     }
-    open_target(guest, target, flags, mode).await
+    let exclusive = call.with(first + 1, (call.uint(first + 1) | O_EXCL).into());
+    open_target(guest, target, flags, mode, Some(Host::With(exclusive.args))).await
 }
 
 /// Flags of open(2), without those that mean nothing beside O_PATH (`build_open_how`). openat2(2) refuses them.
@@ -187,8 +193,14 @@ fn path_of(guest: &dyn Guest, dir: i32, addr: u64, flags: u32) -> Result<Target,
     Target::path_at(guest, Dir::from_raw(dir), addr, trailing)
 }
 
-/// Opens, and records the file if it was not there before.
-async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags: u32, mode: u32) -> Answer {
+/// Opens, and records the file if it was not there before. `exclusive` is the same call with O_EXCL.
+async fn open_target(
+    guest: Rc<dyn Guest>,
+    target: Result<Target, Errno>,
+    flags: u32,
+    mode: u32,
+    exclusive: Option<Host>,
+) -> Answer {
     let plan = Plan::new(&*guest, S_IFREG | mode & 0o7777);
     if plan.is_plain(&*guest) {
         return Answer::Native;
@@ -209,9 +221,26 @@ async fn open_target(guest: Rc<dyn Guest>, target: Result<Target, Errno>, flags:
         }
         _ => return Answer::Native,
     }
-    if let Ok(fd) = host(&guest, Host::Native).await
-        && let Err(errno) = record(&*guest, &plan, &parent, &Target::Fd(fd as i32))
-    {
+    // Whether it was this call that made the file, only O_EXCL tells.
+    let mut is_new = flags & O_EXCL != 0 && !unnamed;
+    let mut opened = match exclusive.filter(|_| !is_new && !unnamed) {
+        Some(exclusive) => {
+            is_new = true;
+            host(&guest, exclusive).await
+        }
+        None => host(&guest, Host::Native).await,
+    };
+    if opened == Err(Errno::EEXIST) && flags & O_EXCL == 0 {
+        // There is a link to nothing, or somebody else was faster.
+        is_new = false;
+        opened = host(&guest, Host::Native).await;
+    }
+    let Ok(fd) = opened.map(|fd| fd as i32) else { return Answer::Native };
+    if let Err(errno) = record(&*guest, &plan, &parent, &Target::Fd(fd)) {
+        if is_new {
+            take_back(&*guest, &parent, &target, &Target::Fd(fd));
+        }
+        let _ = host(&guest, Host::Close(fd)).await;
         return Answer::Err(errno);
     }
     Answer::Native
@@ -283,6 +312,14 @@ impl Plan {
             parent.record.as_ref().is_some_and(|record| record.xattrs.contains_key(ACL_DEFAULT));
         let passes_on = has_default || (attr.mode & S_ISGID != 0 && attr.gid != Gid::ROOT);
         Ok((passes_on || !self.is_plain_mode(guest)).then_some(parent))
+    }
+}
+
+/// Removes what a call has made in the directory `parent` under the last name of `target`, and may not have made; it is
+/// found by `made`. What cannot be removed stays: there is nobody to tell.
+pub(super) fn take_back(guest: &dyn Guest, parent: &Seen, target: &Target, made: &Target) {
+    if let Ok(inode) = guest.find(&made.place()).and_then(|node| node.stat()) {
+        let _ = parent.node.remove(&target.name(), inode.id);
     }
 }
 

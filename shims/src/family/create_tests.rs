@@ -134,6 +134,49 @@ fn a_store_without_room_fails_the_call() {
         Ok(0)
     };
     assert_eq!(run(&mock, |guest| mkdir(guest, made), kernel), Answer::Err(Errno::ENOSPC));
+    assert!(!mock.exists("/d"));
+}
+
+/// What the store without room answers to open("/d/new", flags), and the calls that the guest had to make. The first
+/// `faster` of them find that somebody else has just made the file.
+fn opened_without_room(mock: &Rc<Mock>, flags: u32, faster: usize) -> (Answer, Vec<Host>) {
+    let made = call(mock, &["/d/new"], &[flags.into(), 0o644]);
+    let before = mock.submitted().len();
+    let kernel = |mock: &Mock, host| match host {
+        Host::Close(fd) => {
+            mock.close(fd);
+            Ok(0)
+        }
+        _ => {
+            mock.file("/d/new", 0o100644);
+            if mock.submitted().len() - before <= faster {
+                return Err(Errno::EEXIST);
+            }
+            mock.open(5, "/d/new");
+            Ok(5)
+        }
+    };
+    let answer = run(mock, |guest| open(guest, made), kernel);
+    (answer, mock.submitted()[before..].to_vec())
+}
+
+#[test]
+fn what_cannot_be_recorded_is_closed_and_removed() {
+    let mock = mock(0o040777);
+    mock.be(user(1000, 1000, &[]));
+    mock.fill_store();
+    let full = Answer::Err(Errno::ENOSPC);
+    // By the guest's own call, and by the same with O_EXCL.
+    for flags in [O_CREAT | O_WRONLY, O_CREAT | O_EXCL] {
+        let (answer, made) = opened_without_room(&mock, flags, 0);
+        assert_eq!((answer, made.last()), (full, Some(&Host::Close(5))), "{made:?}");
+        assert!(!mock.exists("/d/new") && !mock.is_open(5));
+    }
+    // What is somebody else's, or may be, is only closed.
+    let (answer, made) = opened_without_room(&mock, O_CREAT | O_WRONLY, 1);
+    let Some(&[Host::With(first), Host::Native, Host::Close(5)]) = made.get(..3) else { panic!("{made:?}") };
+    assert_eq!((answer, first[1]), (full, (O_CREAT | O_WRONLY | O_EXCL).into()));
+    assert!(mock.exists("/d/new") && !mock.is_open(5));
 }
 
 #[test]

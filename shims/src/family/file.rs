@@ -97,6 +97,14 @@ impl Target {
         }
     }
 
+    /// The last component of a path; of what is no path, or ends in none, an empty one.
+    pub fn name(&self) -> CString {
+        let Target::Path { path, .. } = self else { return CString::default() };
+        let last = path.to_bytes().split(|&byte| byte == b'/').rfind(|part| !part.is_empty());
+        // A part of a string without NULs has none.
+        CString::new(last.unwrap_or_default()).unwrap_or_default()
+    }
+
     /// The directory that the last component of the path is looked up in.
     pub fn parent(&self) -> Target {
         let Target::Path { dir, path, .. } = self else { return self.clone() };
@@ -346,6 +354,16 @@ mod tests {
             Target::Fd(fd) => format!("fd {fd}"),
             other => format!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn the_name_comes_last() {
+        for (path, expected) in [("a", "a"), ("a/b//", "b"), ("/a", "a"), ("/", "")] {
+            let path = CString::new(path).unwrap();
+            let target = Target::Path { dir: Dir::Cwd, path, trailing: Trailing::Keep };
+            assert_eq!(target.name().to_str(), Ok(expected));
+        }
+        assert!(Target::Fd(3).name().is_empty());
     }
 
     #[test]

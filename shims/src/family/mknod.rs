@@ -58,7 +58,10 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
         match create::record(&*guest, &plan, &parent, &target) {
             Ok(Some(child)) => cover(&child),
             Ok(None) => {}
-            Err(errno) => return Answer::Err(errno),
+            Err(errno) => {
+                create::take_back(&*guest, &parent, &target, &target);
+                return Answer::Err(errno);
+            }
         }
     }
     Answer::Native

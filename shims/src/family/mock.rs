@@ -103,6 +103,16 @@ impl Mock {
         self.fds.borrow_mut().insert(fd, path.to_owned());
     }
 
+    /// Closes a descriptor.
+    pub fn close(&self, fd: i32) {
+        self.fds.borrow_mut().remove(&fd);
+    }
+
+    /// Whether a descriptor is open.
+    pub fn is_open(&self, fd: i32) -> bool {
+        self.fds.borrow().contains_key(&fd)
+    }
+
     /// Takes CAP_DAC_OVERRIDE from the guest.
     pub fn without_dac_override(&self) {
         self.world.set(World { dac_override: false, ..self.world.get() });
@@ -223,6 +233,11 @@ impl Mock {
         self.submitted.borrow().clone()
     }
 
+    /// Whether there is anything at a path.
+    pub fn exists(&self, path: &str) -> bool {
+        self.at(path).is_ok()
+    }
+
     /// Removes a name.
     pub fn remove(&self, path: &str) {
         if let Some(file) = self.tree.borrow_mut().remove(path) {
@@ -232,7 +247,8 @@ impl Mock {
 
     fn held(&self, path: &str) -> Result<Held, Errno> {
         let file = self.at(path)?;
-        Ok(Held { file, read_only: self.read_only.clone(), copied_up: self.copied_up.clone() })
+        let (read_only, copied_up) = (self.read_only.clone(), self.copied_up.clone());
+        Ok(Held { file, tree: self.tree.clone(), read_only, copied_up })
     }
 
     fn at(&self, path: &str) -> Result<Rc<RefCell<File>>, Errno> {
@@ -342,6 +358,7 @@ impl Guest for Mock {
 
 struct Held {
     file: Rc<RefCell<File>>,
+    tree: Tree,
     read_only: Rc<Cell<bool>>,
     copied_up: Rc<Cell<Option<Time>>>,
 }
@@ -382,6 +399,15 @@ impl Attributes for Held {
 }
 
 impl Node for Held {
+    fn remove(&self, name: &CStr, id: FileId) -> Result<(), Errno> {
+        let mut files = self.tree.borrow_mut();
+        let name = name.to_str().map_err(|_| Errno::EINVAL)?;
+        let parent = files.iter().find(|(_, file)| Rc::ptr_eq(file, &self.file)).map(|(path, _)| path);
+        let path = format!("{}/{name}", parent.ok_or(Errno::ENOENT)?.trim_end_matches('/'));
+        files.get(&path).filter(|file| file.borrow().inode.id == id).ok_or(Errno::ENOENT)?;
+        files.remove(&path).map(drop).ok_or(Errno::ENOENT)
+    }
+
     fn copies_up(&self) -> bool {
         self.copied_up.get().is_some()
     }

@@ -251,15 +251,16 @@ impl Engine {
             return self.answer(stopped, at, Answer::Err(Errno::EIO));
         };
         let call = tracee.call();
-        let args = match request {
-            Host::Native => call.args,
-            Host::With(args) => args,
+        let (nr, args) = match request {
+            Host::Native => (call.nr, call.args),
+            Host::With(args) => (call.nr, args),
+            Host::Close(fd) => (arch::close_call(call.abi), call.with(0, fd as u64).args),
         };
         stopped.change_arguments(&call, &call.args, &args)?;
         let phase = match at {
             At::Entry => Phase::Calling { shim, args },
             At::Exit(_) | At::Exec => {
-                arch::make_again(stopped.tid(), call.nr)?;
+                arch::make_again(stopped.tid(), nr)?;
                 self.hold_signals(&stopped)?;
                 Phase::Repeating { shim, args }
             }

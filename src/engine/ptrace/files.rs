@@ -321,6 +321,12 @@ impl Attributes for Held {
 }
 
 impl Node for Held {
+    fn remove(&self, name: &CStr, id: FileId) -> Result<(), Errno> {
+        let name = name.to_owned();
+        // Nothing removes a name for one inode alone: of what takes it between these two calls we know nothing.
+        self.with(move |dir| fd::remove_of(dir.as_fd(), &name, id).map_err(Errno::new))
+    }
+
     fn read_link(&self) -> Result<CString, Errno> {
         let text = self.with(|fd| fd::read_link(fd.as_fd()).map_err(Errno::new))?;
         CString::new(text).map_err(|_| Errno::EINVAL)
