@@ -61,8 +61,31 @@ fn filter(store: Option<&Path>) -> Result<(), Trouble> {
     written.map_err(|error| Trouble::new(format!("standard output: {}", why_io(&error))))
 }
 
+/// What a hook of podman's precreate gets describes a process. Hooks of all other stages get the container's state instead
+/// (OCI runtime specification, runtime.md), and whatever they print is lost: without this one, nobody would notice.
+///
+/// # Errors
+/// What is missing.
+fn is_description(value: &Value) -> Result<(), Trouble> {
+    let Some(fields) = value.as_object() else { return Ok(()) };
+    if fields.get("process").is_some_and(|process| !process.is_null()) {
+        return Ok(());
+    }
+    let trouble = match ["id", "pid", "bundle"].iter().find(|name| fields.contains_key(**name)) {
+        Some(name) => format!(
+            "standard input: {name} is there and process is not: this is a container's state, which cannot be changed any \
+             more, and not its config.json"
+        ),
+        None => "standard input: process is missing, which a container's config.json has: what it runs, and as whom".to_owned(),
+    };
+    Err(Trouble::new(trouble).mended_by(
+        "this is for podman's stage precreate alone (\"stages\": [\"precreate\"]): see contrib/oci/README.md",
+    ))
+}
+
 /// Returns whether anything was changed.
 fn edit(value: &mut Value, store: Option<&Path>) -> Result<bool, Trouble> {
+    is_description(value)?;
     if ids::are_real(value) {
         return Ok(false);
     }
@@ -140,6 +163,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_state_is_no_description() {
+        let told = |value: Value| is_description(&value).err().map(|trouble| trouble.what);
+        assert_eq!(told(json!({ "process": { "args": ["id"] } })), None);
+        for (value, word) in [
+            (json!({}), "process is missing"),
+            (json!({ "ociVersion": "1.0.2", "process": null }), "process is missing"),
+            (
+                json!({ "ociVersion": "1.0.2", "id": "c", "status": "creating", "bundle": "/b" }),
+                "a container's state",
+            ),
+            (json!({ "pid": 7 }), "pid is there"),
+        ] {
+            let told = told(value.clone()).unwrap_or_default();
+            assert!(told.contains(word), "{value}: {told}");
+        }
+    }
 
     #[test]
     fn the_containers_directory_is_found_by_its_mounts() {

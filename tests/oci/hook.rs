@@ -52,6 +52,8 @@ fn what_is_wrong_with_a_description_is_named() {
         (&[][..], "", "standard input: no valid JSON, as a container's config.json is: "),
         (&[], "{", "standard input: no valid JSON"),
         (&[], "[]", "the whole: not an object"),
+        (&[], "{}", "standard input: process is missing"),
+        (&[], r#"{"id":"c","pid":7,"bundle":"/b"}"#, "standard input: id is there and process is not"),
         (&["--store", "memory"], r#"{"process":{"args":[]}}"#, "process.args: "),
         (&["--store", "a/b"], process, "--store a/b: neither an absolute path"),
         (&["--store", "/not/there"], process, "/not/there: no directory for owners: "),
