@@ -157,7 +157,7 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_se
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from hook" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l engine -d 'Which engine. Both read the settings of either' -r -f -a "podman\t'podman(1)'
 buildah\t'buildah(1)'"
-complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l runtime -d 'The runtime to hand on to (default: the first that is in PATH)' -r -f -a "crun\t'crun(1)'
+complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l runtime -d 'The runtime to hand on to (default: the first of crun, runc, youki in PATH; crun last where cgroups are mounted in the hybrid way, which it refuses)' -r -f -a "crun\t'crun(1)'
 runc\t'runc(8)'
 youki\t'youki'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and __fish_seen_subcommand_from install" -l remove -d 'Remove what was written. Containers that were made with it cannot be started any more'

@@ -106,6 +106,7 @@ pub enum Oci {
     Runtime {
         /// The runtime to hand on to (default: $REMAINROOT_RUNTIME, else the first of crun, runc, youki in PATH).
         ///
+        /// Where cgroups are mounted in the hybrid way, crun refuses to start: there it is the last that is looked for.
         /// Called by a link named remainroot-runc, remainroot-crun or remainroot-youki, it is that one, and all words are
         /// the runtime's.
         #[arg(long, value_name = "PATH", value_hint = ValueHint::ExecutablePath)]
@@ -117,7 +118,7 @@ pub enum Oci {
     /// Be a hook that changes the description of a container: podman's precreate.
     ///
     /// config.json comes on standard input, and goes to standard output with the changes that `oci runtime` makes. The same
-    /// annotations hold. Programs started by exec are not changed: no hook is called for them. Owners are kept in the
+    /// annotations hold. A container's state, as hooks of other stages get it, is refused. Programs started by exec are not changed: no hook is called for them. Owners are kept in the
     /// container's own directory, in remainroot-store.
     Hook {
         /// Keep owners in this directory, or until the container ends ("memory").
@@ -135,7 +136,8 @@ pub enum Oci {
         /// Which engine. Both read the settings of either.
         #[arg(long, value_enum, value_name = "ENGINE")]
         engine: ContainerEngineArg,
-        /// The runtime to hand on to (default: the first that is in PATH).
+        /// The runtime to hand on to (default: the first of crun, runc, youki in PATH; crun last where cgroups are
+        /// mounted in the hybrid way, which it refuses).
         #[arg(long, value_enum, value_name = "NAME", conflicts_with = "remove")]
         runtime: Option<RuntimeArg>,
         /// Remove what was written. Containers that were made with it cannot be started any more.

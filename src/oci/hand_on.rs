@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{AccessFlags, Pid, access};
 
@@ -18,8 +19,36 @@ use crate::sys::{inherit, signal};
 /// The variable that names the runtime.
 pub const VARIABLE: &str = "REMAINROOT_RUNTIME";
 
-/// Those that are looked for, in order.
+/// Those that are known.
 pub const KNOWN: [&str; 3] = ["crun", "runc", "youki"];
+
+/// How control groups are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cgroups {
+    /// Those of one version, or none.
+    OneKind,
+    /// Those of version 1, and of version 2 beside them: crun refuses to start ("cgroups in hybrid mode not supported",
+    /// its `libcrun_get_cgroup_mode`).
+    Hybrid,
+}
+
+/// How they are mounted here: where systemd, and crun after it, look for them.
+pub fn cgroups() -> Cgroups {
+    let is_second =
+        |place: &str| statfs(place).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC);
+    match (is_second("/sys/fs/cgroup"), is_second("/sys/fs/cgroup/unified")) {
+        (false, true) => Cgroups::Hybrid,
+        _ => Cgroups::OneKind,
+    }
+}
+
+/// Those that are looked for, in order: one that would refuse to start comes last.
+const fn in_order(cgroups: Cgroups) -> [&'static str; 3] {
+    match cgroups {
+        Cgroups::OneKind => KNOWN,
+        Cgroups::Hybrid => ["runc", "youki", "crun"],
+    }
+}
 
 /// How a runtime ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +60,7 @@ pub enum End {
 }
 
 /// The runtime that was named: on the command line, by the environment, or by the link that we were called as; else the
-/// first known one.
+/// first known one, and crun last where it would refuse to start.
 ///
 /// # Errors
 /// What was looked for, and where.
@@ -45,7 +74,7 @@ pub fn find(said: Option<&OsStr>, link: Option<&str>) -> Result<PathBuf, Trouble
         (Some(said), ..) => (vec![said], "--runtime-path"),
         (None, Some(said), _) => (vec![said], VARIABLE),
         (None, None, Some(link)) => (vec![OsStr::new(link)], "the name that this was called by"),
-        (None, None, None) => (KNOWN.iter().map(OsStr::new).collect(), ""),
+        (None, None, None) => (in_order(cgroups()).into_iter().map(OsStr::new).collect(), ""),
     };
     let can_run = |path: &PathBuf| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
     for name in &names {
@@ -151,4 +180,24 @@ fn environment() -> Vec<CString> {
 fn failed(runtime: &Path, errno: i32) -> Trouble {
     let why = why_io(&std::io::Error::from_raw_os_error(errno));
     Trouble::new(format!("cannot run the container runtime {}: {why}", runtime.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_would_refuse_comes_last() {
+        for cgroups in [Cgroups::OneKind, Cgroups::Hybrid] {
+            let mut all = in_order(cgroups);
+            assert_eq!(
+                all.iter().position(|name| *name == "crun"),
+                Some(if cgroups == Cgroups::Hybrid { 2 } else { 0 })
+            );
+            all.sort_unstable();
+            let mut known = KNOWN;
+            known.sort_unstable();
+            assert_eq!(all, known);
+        }
+    }
 }

@@ -8,24 +8,15 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{geteuid, getuid};
-use sha2::{Digest, Sha256};
 
-use super::bundle::write_new;
 use super::hand_on;
 use super::ids;
 use super::runtime::our_program;
-use crate::sandbox::{Trouble, why_io};
-
-/// What our files begin with; then the digest, and [`CLOSING`].
-const OPENING: &str =
-    "# By `remainroot oci install`, which also removes it (--remove). SHA-256 of what follows: ";
-
-/// Ends the first line.
-const CLOSING: &str = "\n";
+use super::wanted::{Before, Content, Wanted, cannot, is_ours, is_there};
+use crate::sandbox::Trouble;
 
 /// Where images are, for root.
 const ROOTS_STORAGE: &str = "/var/lib/containers/storage";
@@ -86,7 +77,7 @@ pub enum Mode {
 /// Does it. Returns what to tell the user. `runtime` is crun, runc or youki, if one was named.
 ///
 /// # Errors
-/// The file that is in the way, or cannot be written, or the runtime that is missing. Then nothing has changed.
+/// The file that is in the way, or cannot be written, or the runtime that is missing. Then all files are as they were.
 pub fn execute(engine: Engine, runtime: Option<&str>, task: Task, mode: Mode) -> Result<String, Trouble> {
     let places = Places::of_user()?;
     match task {
@@ -155,85 +146,6 @@ impl Places {
     }
 }
 
-/// A file that there should be.
-struct Wanted {
-    path: PathBuf,
-    content: Content,
-}
-
-enum Content {
-    /// A link to this.
-    Link(PathBuf),
-    /// A text with our first line.
-    Text(String),
-}
-
-impl Wanted {
-    fn text(path: PathBuf, body: &str) -> Wanted {
-        Wanted { path, content: Content::Text(format!("{OPENING}{}{CLOSING}{body}", digest(body))) }
-    }
-
-    fn exists(&self) -> bool {
-        match &self.content {
-            Content::Link(to) => fs::read_link(&self.path).is_ok_and(|found| found == *to),
-            Content::Text(text) => fs::read_to_string(&self.path).is_ok_and(|found| found == *text),
-        }
-    }
-
-    fn make(&self) -> Result<(), Trouble> {
-        if let Some(dir) = self.path.parent() {
-            fs::create_dir_all(dir).map_err(|error| cannot(dir, "be made", &error))?;
-        }
-        match &self.content {
-            Content::Link(to) => {
-                if is_ours(&self.path) {
-                    fs::remove_file(&self.path).map_err(|error| cannot(&self.path, "be replaced", &error))?;
-                }
-                symlink(to, &self.path).map_err(|error| cannot(&self.path, "be made", &error))
-            }
-            Content::Text(text) => write_new(&self.path, text.as_bytes(), 0o644),
-        }
-    }
-
-    fn describe(&self, out: &mut String, verb: &str) {
-        match &self.content {
-            Content::Link(to) => {
-                let _ = writeln!(out, "{verb} {}, a link to {}", self.path.display(), to.display());
-            }
-            Content::Text(text) => {
-                let _ = writeln!(out, "{verb} {}:", self.path.display());
-                for line in text.lines().filter(|line| !line.starts_with('#')) {
-                    let _ = writeln!(out, "    {line}");
-                }
-            }
-        }
-    }
-}
-
-/// Whether a file is one of ours, as we have made it.
-fn is_ours(path: &Path) -> bool {
-    let Ok(data) = fs::symlink_metadata(path) else { return false };
-    if data.is_symlink() {
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        return super::runtime::called_as(OsStr::new(name)).is_some();
-    }
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let rest = text.strip_prefix(OPENING).and_then(|rest| rest.split_once(CLOSING));
-    rest.is_some_and(|(said, body)| said == digest(body))
-}
-
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
-}
-
-fn digest(body: &str) -> String {
-    let mut hex = String::new();
-    for byte in Sha256::digest(body.as_bytes()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
-}
-
 fn install(engine: Engine, said: Option<&str>, mode: Mode, places: &Places) -> Result<String, Trouble> {
     let found = hand_on::find(said.map(OsStr::new), None)?;
     let runtime = found.file_name().and_then(OsStr::to_str).filter(|name| hand_on::KNOWN.contains(name));
@@ -244,8 +156,7 @@ fn install(engine: Engine, said: Option<&str>, mode: Mode, places: &Places) -> R
     let mut wanted = Vec::new();
     let link = link(runtime, places, &mut wanted)?;
     wanted.push(Wanted::text(places.settings(engine), &settings(engine, runtime, &link)?));
-    let mut out = String::new();
-    storage(engine, mode, places, &mut wanted, &mut out)?;
+    // Before the engine is asked, which makes its storage if it has none.
     if let Some(file) = wanted.iter().find(|file| is_there(&file.path) && !is_ours(&file.path)) {
         return Err(Trouble::new(format!(
             "{}: is there, and not by this command, or has been changed since",
@@ -253,20 +164,15 @@ fn install(engine: Engine, said: Option<&str>, mode: Mode, places: &Places) -> R
         ))
         .mended_by("look at it, and remove or rename it; nothing has been changed"));
     }
-    let mut made: Vec<&Wanted> = Vec::new();
+    let mut out = String::new();
+    storage(engine, mode, places, &mut wanted, &mut out)?;
+    let mut before = Before::default();
     for file in &wanted {
         let verb = match (file.exists(), mode) {
             (true, _) => "there already:",
             (false, Mode::Say) => "would write",
             (false, Mode::Do) => {
-                let was_there = is_there(&file.path);
-                if let Err(trouble) = file.make() {
-                    made.iter().for_each(|file| drop(fs::remove_file(&file.path)));
-                    return Err(trouble);
-                }
-                if !was_there {
-                    made.push(file);
-                }
+                before.change(&file.path, || file.make())?;
                 "wrote"
             }
         };
@@ -280,10 +186,32 @@ fn install(engine: Engine, said: Option<&str>, mode: Mode, places: &Places) -> R
         if mode == Mode::Do { "runs" } else { "would run" },
         engine.name(),
     );
+    out.extend(of_cgroups(runtime, said));
     if env::var_os("CONTAINERS_CONF").is_some_and(|file| !file.is_empty()) {
         out.push_str("CONTAINERS_CONF is set: while it is, that file alone is read, and not these.\n");
     }
     Ok(out)
+}
+
+/// What is to be said of a choice where crun refuses to start.
+fn of_cgroups(runtime: &str, said: Option<&str>) -> Option<String> {
+    const HYBRID: &str =
+        "where cgroups are mounted in the hybrid way, as they are here (/sys/fs/cgroup/unified)";
+    let is_there = |name| hand_on::find(Some(OsStr::new(name)), None).is_ok();
+    match (hand_on::cgroups(), runtime, said) {
+        (hand_on::Cgroups::Hybrid, "crun", _) => Some(format!(
+            "crun refuses to start {HYBRID}: containers will fail{}.\n",
+            if is_there("runc") {
+                "; runc does not: --runtime runc"
+            } else {
+                ", unless runc is installed, and named here"
+            }
+        )),
+        (hand_on::Cgroups::Hybrid, _, None) if is_there("crun") => {
+            Some(format!("crun is there, too, and not taken: it refuses to start {HYBRID}.\n"))
+        }
+        _ => None,
+    }
 }
 
 /// The link that stands for us over `runtime`: one beside our program, as packages install it, or one of the user's.
@@ -359,12 +287,21 @@ fn storage(
         wanted.push(Wanted::text(path, &body));
         return Ok(());
     }
-    let why = if may_ask { "does not say which driver it has" } else { "has no storage yet" };
-    let _ = writeln!(
-        out,
-        "{name} {why}. With one id, it can only unpack images of several owners if {} says:\n    {advice}",
-        path.display()
-    );
+    let path = path.display();
+    // The driver's name stands in the file, and only asking tells it.
+    let _ = if may_ask {
+        writeln!(
+            out,
+            "{name} does not say which driver it has. With one id, it can only unpack images of several owners if {path} \
+             says:\n    {advice}"
+        )
+    } else {
+        writeln!(
+            out,
+            "would ask {name} for the DRIVER of its storage, which makes that, and write {path}, to unpack images of \
+             several owners with one id:\n    {advice}"
+        )
+    };
     Ok(())
 }
 
@@ -409,14 +346,15 @@ fn remove(engine: Engine, mode: Mode, places: &Places) -> Result<String, Trouble
         all.extend(hand_on::KNOWN.map(|runtime| places.link(runtime)));
         all.push(places.storage_settings());
     }
-    let mut out = String::new();
+    let (mut out, mut before) = (String::new(), Before::default());
     for path in all.iter().filter(|path| is_there(path)) {
         if !is_ours(path) {
             let _ = writeln!(out, "left {}: not by this command, or changed since", path.display());
             continue;
         }
         if mode == Mode::Do {
-            fs::remove_file(path).map_err(|error| cannot(path, "be removed", &error))?;
+            let remove = || fs::remove_file(path).map_err(|error| cannot(path, "be removed", &error));
+            before.change(path, remove)?;
         }
         let verb = if mode == Mode::Do { "removed" } else { "would remove" };
         let _ = writeln!(out, "{verb} {}", path.display());
@@ -433,32 +371,9 @@ fn remove(engine: Engine, mode: Mode, places: &Places) -> Result<String, Trouble
     Ok(out)
 }
 
-fn cannot(path: &Path, what: &str, error: &std::io::Error) -> Trouble {
-    Trouble::new(format!("{}: cannot {what}: {}", path.display(), why_io(error)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_is_unchanged_is_ours() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("50-remainroot-podman.conf");
-        assert!(!is_ours(&path));
-        let wanted = Wanted::text(path.clone(), "[engine]\n");
-        wanted.make().unwrap();
-        assert!(is_ours(&path) && wanted.exists());
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, format!("{text}x = 1\n")).unwrap();
-        assert!(!is_ours(&path));
-        fs::write(&path, "[engine]\n").unwrap();
-        assert!(!is_ours(&path));
-        let link = dir.path().join("remainroot-crun");
-        symlink("/nowhere", &link).unwrap();
-        assert!(is_ours(&link));
-        assert!(!Wanted { path: link, content: Content::Link("/elsewhere".into()) }.exists());
-    }
 
     #[test]
     fn settings_quote_paths() {

@@ -14,6 +14,7 @@ pub mod install;
 mod profile;
 mod runtime;
 mod spec;
+mod wanted;
 mod words;
 
 pub use hook::execute as hook;
