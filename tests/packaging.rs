@@ -103,17 +103,30 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every file that the package is to hold is there, and what there is for users to install is in the package.
-#[test]
-fn the_debian_package_lists_files_that_are_there() {
-    let deb = package();
-    let assets = deb["assets"].as_array().expect("assets");
+/// What the package is made of: source, as a pattern, and where it goes.
+fn assets(deb: &Value) -> Vec<(String, String)> {
     let field = |asset: &Value, name: &str, at: usize| {
         let value = if asset.is_array() { &asset[at] } else { &asset[name] };
         value.as_str().expect("a string").to_owned()
     };
-    let assets: Vec<(String, String)> =
-        assets.iter().map(|asset| (field(asset, "source", 0), field(asset, "dest", 1))).collect();
+    let assets = deb["assets"].as_array().expect("assets");
+    assets.iter().map(|asset| (field(asset, "source", 0), field(asset, "dest", 1))).collect()
+}
+
+/// Where the package puts a file of the source: what of a pattern stands for itself is replaced (cargo-deb).
+fn packaged(assets: &[(String, String)], path: &str) -> Option<PathBuf> {
+    assets.iter().find_map(|(source, to)| match source.split_once('*') {
+        Some((dir, _)) => path.strip_prefix(dir).map(|below| Path::new(to).join(below)),
+        None if source == path && to.ends_with('/') => Some(Path::new(to).join(Path::new(path).file_name()?)),
+        None => (source == path).then(|| to.into()),
+    })
+}
+
+/// Every file that the package is to hold is there, and what there is for users to install is in the package.
+#[test]
+fn the_debian_package_lists_files_that_are_there() {
+    let deb = package();
+    let assets = assets(&deb);
     for (source, to) in &assets {
         assert!(to.starts_with("usr/"), "{to}");
         if source == "target/release/remainroot" {
@@ -136,10 +149,88 @@ fn the_debian_package_lists_files_that_are_there() {
     }
     for path in ours {
         let path = path.strip_prefix(root()).expect("below the root").to_str().expect("UTF-8").to_owned();
-        let holds = |source: &str| match source.split_once('*') {
-            Some((dir, _)) => path.starts_with(dir),
-            None => path == source,
-        };
-        assert!(assets.iter().any(|(source, _)| holds(source)), "{path} is not in the package");
+        assert!(packaged(&assets, &path).is_some(), "{path} is not in the package");
+    }
+}
+
+/// Texts for people: in the root, docs and contrib.
+fn texts() -> Vec<PathBuf> {
+    let mut found = vec![root().join("README.md"), root().join("CHANGELOG.md")];
+    for dir in ["docs", "contrib"] {
+        files(&root().join(dir), &mut found);
+    }
+    found.retain(|path| path.extension().is_some_and(|ending| ending == "md"));
+    found
+}
+
+/// Where a text's links lead, but for those to other machines.
+fn links(text: &str) -> Vec<&str> {
+    let ends = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
+    ends.filter(|target| !target.contains("://")).collect()
+}
+
+/// The anchors of a text's headings, as GitHub makes them.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// A path without `..` in it.
+fn straight(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut path, part| {
+        match part {
+            std::path::Component::ParentDir => drop(path.pop()),
+            part => path.push(part),
+        }
+        path
+    })
+}
+
+#[test]
+fn links_are_found() {
+    assert_eq!(links("[a](b.md#c), [d](https://e) and [f](#g)\n`x[0](y`"), ["b.md#c", "#g"]);
+    assert_eq!(anchors("# A b, c\ntext\n## `--x[=Y]`, z\n"), ["a-b-c", "--xy-z"]);
+    assert_eq!(straight(Path::new("/a/b/../c")), Path::new("/a/c"));
+}
+
+/// Every link leads to something, in the source; and in the package, if its text is there.
+#[test]
+fn links_lead_somewhere() {
+    let assets = assets(&package());
+    for text in texts() {
+        let content = fs::read_to_string(&text).expect("a text");
+        let within = |path: &Path| path.strip_prefix(root()).expect("below the root").display().to_string();
+        let name = within(&text);
+        for link in links(&content) {
+            let (path, anchor) =
+                link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
+            let dir = text.parent().expect("a directory");
+            let target = if path.is_empty() { text.clone() } else { straight(&dir.join(path)) };
+            assert!(target.exists(), "{name}: {link} leads nowhere");
+            if let Some(anchor) = anchor {
+                let there = anchors(&fs::read_to_string(&target).expect("a text"));
+                assert!(
+                    there.iter().any(|known| known == anchor),
+                    "{name}: {link}: no such heading: {there:?}"
+                );
+            }
+            let Some(place) = packaged(&assets, &name) else { continue };
+            let mut all = Vec::new();
+            match target.is_dir() {
+                true => files(&target, &mut all),
+                false => all.push(target),
+            }
+            for target in all {
+                let there = packaged(&assets, &within(&target));
+                let sought = straight(&place.parent().expect("a directory").join(path));
+                let leads = there.as_ref().is_some_and(|there| path.is_empty() || there.starts_with(&sought));
+                assert!(leads, "{name}: {link} leads nowhere in the package: {sought:?}, not {there:?}");
+            }
+        }
     }
 }
