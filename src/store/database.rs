@@ -1,7 +1,9 @@
 //! The database below an index: made, opened, and looked at whether it can be one of ours.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,19 +55,67 @@ pub(super) fn probe(path: &Path, mode: Mode) -> Result<(), Fault> {
 
 /// Opens the database, of which [`probe`] has been told.
 pub(super) fn connect(path: &Path, mode: Mode) -> Result<Connection, Fault> {
-    let flags = match mode {
-        Mode::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Mode::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-    };
+    match mode {
+        Mode::Write => connect_to(path, path, OpenFlags::SQLITE_OPEN_READ_WRITE),
+        Mode::Read => match connect_to(path, path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            Err(Fault { kind: Kind::Denied(_) | Kind::ReadOnly | Kind::Full | Kind::Other(_), .. }) => {
+                connect_to_file_alone(path)
+            }
+            other => other,
+        },
+    }
+}
+
+/// Opens the database to read it where its shared memory cannot be made or written: on a file system that can only be
+/// read, or is full. Then nobody writes to it either, and it needs no locks; but what is in its log alone would not be
+/// seen, so that there must be nothing. (With a log there is its shared memory too, as its last user has left it, and
+/// the database reads both without us. It is missing where somebody has copied only some of the files.)
+fn connect_to_file_alone(path: &Path) -> Result<Connection, Fault> {
+    if log_length(path) > 0 {
+        let why = "its log (index.db-wal) is not of use without index.db-shm, which cannot be made here\n\
+             copy all files of the directory to a place that can be written to, and name that with --store";
+        return Err(Fault::new(path, Kind::Other(why.to_owned())));
+    }
+    let mut uri = b"file:".to_vec();
+    for &byte in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(byte),
+            byte if byte.is_ascii_alphanumeric() => uri.push(byte),
+            byte => uri.extend_from_slice(format!("%{byte:02x}").as_bytes()),
+        }
+    }
+    uri.extend_from_slice(b"?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    connect_to(path, Path::new(OsStr::from_bytes(&uri)), flags)
+}
+
+/// A database without rows, to read it where there is a file that was not begun.
+pub(super) fn connect_to_nothing(path: &Path) -> Result<Connection, Fault> {
     let fault = |error: rusqlite::Error| Fault::of(path, &error);
-    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
+    let db = Connection::open_in_memory().map_err(fault)?;
+    db.execute_batch(SCHEMA).map_err(fault)?;
+    Ok(db)
+}
+
+/// Opens the database at `path`, by `name`, and reads from it.
+fn connect_to(path: &Path, name: &Path, flags: OpenFlags) -> Result<Connection, Fault> {
+    let fault = |error: rusqlite::Error| Fault::of(path, &error);
+    let db = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
     db.busy_timeout(PATIENCE).map_err(fault)?;
     // The page size counts for a new database only. Syncing is the keeper's.
     let settings = "PRAGMA page_size = 1024; PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; \
         PRAGMA cache_size = -4096; PRAGMA trusted_schema = OFF;";
     db.execute_batch(settings).map_err(fault)?;
     db.set_prepared_statement_cache_capacity(16);
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(fault)?;
     Ok(db)
+}
+
+/// How many bytes are in the log.
+fn log_length(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    fs::metadata(PathBuf::from(log)).map_or(0, |file| file.len())
 }
 
 /// Makes the database one that can be shared, and ours, if it is new.
@@ -104,11 +154,8 @@ pub(super) fn whole(db: &Connection, path: &Path) -> Result<(), Fault> {
         read.map(|number| number as u64).map_err(|error| Fault::of(path, &error))
     };
     let expected = number("page_count")? * number("page_size")?;
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let log = fs::metadata(PathBuf::from(log)).map_or(0, |file| file.len());
     let length = fs::metadata(path).map_err(|error| Fault::io(path, &error))?.len();
-    if log == 0 && length < expected {
+    if log_length(path) == 0 && length < expected {
         let why = format!("it has {length} bytes of {expected}");
         return Err(Fault::new(path, Kind::Damaged(why)));
     }

@@ -156,7 +156,8 @@ impl fmt::Display for Fault {
             ),
             Kind::ReadOnly => write!(
                 f,
-                "{path}: this index can only be read\nname a directory that can be written to with --store"
+                "{path}: this index can only be read: owners show, diff, verify and export do no more\n\
+                 for all else, name a directory that can be written to with --store, or say --store memory"
             ),
             Kind::Denied(why) => {
                 write!(f, "{path}: cannot be opened: {why}\nname a directory of your own with --store")

@@ -22,7 +22,9 @@ use remainroot_shims::owner::Time;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::changes::{Changes, Turn};
-use super::database::{APPLICATION, FORMAT, PATIENCE, PAUSE, connect, count, probe, share, whole};
+use super::database::{
+    APPLICATION, FORMAT, PATIENCE, PAUSE, connect, connect_to_nothing, count, probe, share, whole,
+};
 use super::fault::{Fault, Kind};
 use super::filter::Filter;
 use super::keeper::Keeper;
@@ -35,7 +37,7 @@ const FILE: &str = "index.db";
 /// What an index is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Only to look at. It must be there.
+    /// Only to look at, wherever it is. It must be there.
     Read,
     /// To change it. It is made, with its directory, if it is not there.
     Write,
@@ -90,9 +92,9 @@ impl Index {
             db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
         let application = number("application_id").map_err(fault)?;
         if tables == 0 && application == 0 && mode == Mode::Read {
-            // Whoever began to make it was killed. To read it, it must be there.
-            drop(db);
-            return Index::try_open(dir, Mode::Write);
+            // Whoever began to make it was killed.
+            let db = connect_to_nothing(&path)?;
+            return Ok(Index::new(path, db, None));
         }
         if tables > 0 || mode == Mode::Read {
             if application != APPLICATION {
@@ -108,15 +110,17 @@ impl Index {
         }
         whole(&db, &path)?;
         let changes = (mode == Mode::Write).then(|| count(dir).map(Arc::new)).transpose()?;
-        let known = changes.as_ref().map_or(0, |changes| changes.all());
-        Ok(Index {
-            path,
-            db,
-            changes,
-            known: Cell::new(known),
-            keeper: RefCell::default(),
-            filter: Filter::default(),
-        })
+        Ok(Index::new(path, db, changes))
+    }
+
+    fn new(path: PathBuf, db: Connection, changes: Option<Arc<Changes>>) -> Index {
+        let known = Cell::new(changes.as_ref().map_or(0, |changes| changes.all()));
+        Index { path, db, changes, known, keeper: RefCell::default(), filter: Filter::default() }
+    }
+
+    /// Whether it was opened to be changed.
+    pub const fn can_change(&self) -> bool {
+        self.changes.is_some()
     }
 
     /// Lets a thread of its own sync it from now on, and not those who change it.

@@ -56,9 +56,6 @@ impl Keeper {
     /// For the database at `path`, which has its tables.
     pub fn new(path: &Path, changes: Option<Arc<Changes>>) -> Result<Keeper, Fault> {
         let db = connect(path, Mode::Write)?;
-        // Opens the log too.
-        db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-            .map_err(|error| Fault::of(path, &error))?;
         let signs = Arc::new(Signs { changes, ..Signs::default() });
         Ok(Keeper { signs, db: Some(db), thread: None })
     }

@@ -108,7 +108,10 @@ impl Kept {
                 });
             if is_of {
                 found = Some(row);
-            } else if !row.overlay && !system.overlay && !system.by_number && inode.btime.is_some() {
+            } else if index.can_change()
+                && !(row.overlay || system.overlay || system.by_number)
+                && inode.btime.is_some()
+            {
                 self.remove_row(&system, inode, row.btime);
             }
         }

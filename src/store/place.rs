@@ -124,17 +124,18 @@ fn strangers_home(dir: &Path, variable: impl Fn(&str) -> Option<OsString>) -> Op
         .then(|| format!("{} is the home of uid {owner}", home.display()))
 }
 
-/// Opens what was chosen, to look at owners: nothing is made.
+/// Opens what was chosen, to look at owners: nothing is made, and nothing has to be writable.
 ///
 /// # Errors
-/// As [`open`], and where there is no index in a directory that was named.
+/// What is wrong with the index, or that there is none in a directory that was named.
 pub fn open_existing(choice: &Choice, mirror: Option<Format>) -> Result<Opened, Fault> {
     match (choice, existing(choice)) {
-        (Choice::Directory(dir), None) => {
-            Err(Fault::new(dir, Kind::Denied("there is no index in it".to_owned())))
-        }
+        (Choice::Directory(dir), None) => Err(match fs::metadata(dir) {
+            Err(error) => Fault::io(dir, &error),
+            Ok(_) => Fault::new(dir, Kind::Denied("there is no index in it".to_owned())),
+        }),
         (_, None) => Ok(Opened::new(None, mirror, None)),
-        (choice, Some(_)) => open(choice, mirror),
+        (_, Some(dir)) => Ok(Opened::new(Some(Index::open(&dir, Mode::Read)?), mirror, None)),
     }
 }
 

@@ -223,6 +223,52 @@ fn a_tree_that_can_only_be_read() {
 }
 
 #[test]
+fn an_index_that_can_only_be_read_is_read() {
+    const NAME: &str = "an_index_that_can_only_be_read_is_read";
+    if !can(NAME, &["unshare", "mount", "setpriv"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let home = tree(&lab);
+    let run = |script: &str| {
+        let mut command = lab.command();
+        command.current_dir(&home.path).args(["--store", "store", "--", "sh", "-c", script]).output().unwrap()
+    };
+    assert!(run("ln -s x tree/l; chown -h 5:6 tree/l").status.success());
+    let script = "mount --bind store store && mount -o remount,bind,ro store || exit 77
+        user() { setpriv --reuid $USER_ID --regid $USER_ID --clear-groups \"$REMAINROOT\" \"$@\"; }
+        user owners show --store store tree/l; user owners verify --store store tree
+        user owners diff --store store tree tree; user owners export --store store tree | tar -tvf - ./l l 2>/dev/null
+        user owners set --store store 1:1 tree/f && exit 1; user --store store -- true && exit 1; true";
+    let read_only = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "sh", "-uc", script]).current_dir(&home.path).env("HOME", &home.path);
+        unshare.env("REMAINROOT", lab.remainroot()).env("USER_ID", NOBODY_WE_KNOW.to_string());
+        let output = unshare.output().unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (out, err, output.status.code())
+    };
+    let (out, err, status) = read_only();
+    if status == Some(77) {
+        return skipped(NAME, "nothing can be mounted here");
+    }
+    // With a log, too, that whoever was killed has left.
+    assert!(!run("ln -s x tree/m; chown -h 7:8 tree/m; kill -9 $PPID").status.success());
+    let with_log = read_only();
+    for (out, err, status, records) in [(out, err, status, 1), (with_log.0, with_log.1, with_log.2, 2)] {
+        assert_eq!(status, Some(0), "{out}{err}");
+        assert!(out.starts_with("lrwxrwxrwx  1      5      6 ") && out.contains(" 5/6 "), "{out}{err}");
+        assert!(err.starts_with(&format!("remainroot: {records} files are in the index, ")), "{err}");
+        assert_eq!(err.matches("index.db: this index can only be read: owners show, ").count(), 2, "{err}");
+    }
+    // A copy without the shared memory, which only a writer could make anew.
+    home.by(&["env"], "rm store/index.db-shm");
+    let (out, err, _) = read_only();
+    assert_eq!(out, "", "{err}");
+    assert!(err.contains("its log (index.db-wal) is not of use without index.db-shm"), "{err}");
+}
+
+#[test]
 fn nobody_reads_what_is_written() {
     let lab = Lab::new();
     let home = tree(&lab);

@@ -135,6 +135,10 @@ fn a_disk_that_is_full_from_the_start_is_said_to_be_so() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fill();
     refused("an index");
+    // To look at it takes no room.
+    let mut show = home.lab.command();
+    show.current_dir(&home.dir).env("XDG_STATE_HOME", &small.0).args(["owners", "show", "link"]);
+    assert!(succeeds(&mut show).starts_with("lrwxrwxrwx  1      9      9 "));
     empty();
     let output = run("stat -c '%u %g' link");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "9 9\n");
