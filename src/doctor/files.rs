@@ -12,7 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::{Finding, Level};
 use crate::sandbox::{Trouble, why, why_io};
-use crate::sys::fd;
+use crate::sys::{fd, xattr};
 
 /// Kinds of file systems by their magic numbers (linux/magic.h), and what is to be said of some.
 const KINDS: [(i64, &str, Option<&str>); 18] = [
@@ -118,7 +118,7 @@ fn nameless(dir: &Dir) -> Result<File, Errno> {
 fn attributes(file: &File) -> Finding {
     let id = "attributes";
     let value = b"0:0";
-    let tried = fd::fset_xattr(file.as_fd(), NAME, value).and_then(|()| fd::fxattr(file.as_fd(), NAME));
+    let tried = xattr::set_open(file.as_fd(), NAME, value).and_then(|()| xattr::get_open(file.as_fd(), NAME));
     match tried {
         Ok(read) if read == value => {
             Finding::ok(id, "files can carry their owners themselves (user.* attributes)")

@@ -18,6 +18,7 @@ use super::verify::{self, Repair, Verdict};
 use super::{Progress, Tree, diff, set};
 use crate::store::{Kept, Row, Traits};
 use crate::sys::fd;
+use crate::sys::xattr::{self, Name};
 
 const NATIVE: World =
     World { root_uid: 0, root_gid: 0, overflows: false, dac_override: true, reads_undumpable: true };
@@ -263,7 +264,7 @@ fn attributes_on_the_files_are_understood_at_once() {
     let lab = Lab::new();
     let attribute = |path: &str, name: &CStr, value: &[u8]| {
         let path = CString::new(lab.path().join(path).into_os_string().into_vec()).unwrap();
-        fd::set_xattr(&path, name, value, 0).unwrap();
+        xattr::set(Name::new(&path), name, value, 0).unwrap();
     };
     attribute("d/file", c"user.rootlesscontainers", &[8, 33, 16, 34]);
     attribute("d", c"user.containers.override_stat", b"5:6:0750:dir");
@@ -311,7 +312,7 @@ fn row(path: &Path, uid: u32) -> Row {
 
 fn mirror(path: &Path, uid: u8) {
     let path = CString::new(path.as_os_str().as_bytes()).unwrap();
-    fd::set_xattr(&path, c"user.rootlesscontainers", &[8, uid, 16, 0], 0).unwrap();
+    xattr::set(Name::new(&path), c"user.rootlesscontainers", &[8, uid, 16, 0], 0).unwrap();
 }
 
 #[test]

@@ -20,6 +20,7 @@ use super::{Trouble, claims};
 use crate::sandbox::why;
 use crate::store::File;
 use crate::sys::fd;
+use crate::sys::xattr::{self, Name};
 
 /// A tree, and whose its files are.
 pub struct Tree<'a> {
@@ -199,7 +200,7 @@ impl Tree<'_> {
 /// that cannot be read is told, and left out.
 fn native_xattrs(fd: &OwnedFd, unreadable: impl Fn(&[u8], i32)) -> Result<(Xattrs, Xattrs), i32> {
     let file = CString::new(through(fd.as_fd())).map_err(|_| libc::EINVAL)?;
-    let list = match fd::list_xattrs(&file) {
+    let list = match xattr::list(Name::new(&file)) {
         Err(libc::EOPNOTSUPP) => Vec::new(),
         other => other?,
     };
@@ -210,7 +211,7 @@ fn native_xattrs(fd: &OwnedFd, unreadable: impl Fn(&[u8], i32)) -> Result<(Xattr
         if HOSTS_OWN.iter().any(|own| bytes.starts_with(own)) {
             continue;
         }
-        match fd::xattr(&file, name) {
+        match xattr::get(Name::new(&file), name) {
             Ok(value) if is_ours(bytes) => drop(mirrored.insert(bytes.into(), value.into())),
             Ok(value) => drop(all.insert(bytes.into(), value.into())),
             // It was removed since, or there is none to be read.

@@ -21,7 +21,7 @@ use nix::unistd::{UnlinkatFlags, fchdir, unlinkat};
 use remainroot_shims::owner::mirror::MOUNT_POINT;
 
 use super::target::{Kind, path_of};
-use crate::sys::fd;
+use crate::sys::xattr::{self, Name};
 
 /// How often a lock is tried that another run holds while it removes what it made: for no longer than a moment.
 const TRIES: u32 = 20;
@@ -61,7 +61,7 @@ impl Points {
     /// Notes that `name`, which `point` holds, was made in `parent`.
     pub fn note(&mut self, parent: OwnedFd, name: &OsStr, kind: Kind, point: &OwnedFd) {
         // Without a mark it stays behind only if others use it.
-        let _ = by_path(point, |path| fd::set_xattr(path, MARK, b"1", 0));
+        let _ = by_path(point, |path| xattr::set(Name::new(path), MARK, b"1", 0));
         self.add(parent, name, kind, point);
     }
 
@@ -73,7 +73,7 @@ impl Points {
             libc::S_IFREG if stat.st_size == 0 => Kind::File,
             _ => return,
         };
-        if by_path(point, |path| fd::xattr(path, MARK)).is_ok() {
+        if by_path(point, |path| xattr::get(Name::new(path), MARK)).is_ok() {
             self.add(parent, name, kind, point);
         }
     }

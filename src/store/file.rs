@@ -1,37 +1,60 @@
 //! A file that a store may look at, by a descriptor.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use remainroot_shims::abi::Errno;
 use remainroot_shims::owner::{Attributes, FileSystem};
 
-use crate::sys::fd;
 use crate::sys::tell::harmless;
+use crate::sys::xattr::Name;
+use crate::sys::{fd, xattr};
 
 /// A file of this process's, of whatever kind, by a descriptor of whatever kind.
 pub struct File<'a> {
     fd: BorrowedFd<'a>,
-    /// What names it to the calls that take no descriptor.
-    name: CString,
+    /// What names it to the calls that take no descriptor: a path, from this directory on.
+    dir: Option<BorrowedFd<'a>>,
+    path: CString,
+}
+
+/// A process's own descriptors, as a directory held open. From there it is one step to the file instead of three, and the
+/// symbolic link of /proc/self; what a chown with a lasting store costs is for a third that way.
+pub struct Descriptors(Option<OwnedFd>);
+
+impl Descriptors {
+    /// This process's, where /proc is the working directory. They are of no use to a child.
+    pub fn beside_proc() -> Descriptors {
+        let open = || fd::open_path(libc::AT_FDCWD, c"self/fd", libc::O_DIRECTORY).ok();
+        Descriptors(xattr::starts_anywhere().then(open).flatten())
+    }
+
+    /// The file that one of them is for.
+    pub fn file<'a>(&'a self, fd: BorrowedFd<'a>) -> File<'a> {
+        match &self.0 {
+            Some(dir) => File::named(fd, Some(dir.as_fd()), ""),
+            None => File::named(fd, None, "self/fd/"),
+        }
+    }
 }
 
 impl<'a> File<'a> {
     /// Where /proc has its usual place.
     pub fn new(fd: BorrowedFd<'a>) -> File<'a> {
-        File::below("/proc/", fd)
+        File::named(fd, None, "/proc/self/fd/")
     }
 
-    /// Where /proc is the working directory.
-    pub fn beside_proc(fd: BorrowedFd<'a>) -> File<'a> {
-        File::below("", fd)
-    }
-
-    fn below(proc: &str, fd: BorrowedFd<'a>) -> File<'a> {
+    fn named(fd: BorrowedFd<'a>, dir: Option<BorrowedFd<'a>>, before: &str) -> File<'a> {
         // A number holds no NUL.
-        let name = CString::new(format!("{proc}self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
-        File { fd, name }
+        let path = CString::new(format!("{before}{}", fd.as_raw_fd())).unwrap_or_default();
+        File { fd, dir, path }
+    }
+
+    fn name(&self) -> Name<'_> {
+        match self.dir {
+            Some(dir) => Name::below(dir, &self.path),
+            None => Name::new(&self.path),
+        }
     }
 }
 
@@ -47,28 +70,29 @@ impl Attributes for File<'_> {
     }
 
     fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
-        fd::list_xattrs(&self.name).map_err(Errno::new)
+        xattr::list(self.name()).map_err(Errno::new)
     }
 
     fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
-        match fd::fxattr(self.fd.as_fd(), name) {
+        match xattr::get_open(self.fd.as_fd(), name) {
             // An `O_PATH` descriptor.
-            Err(libc::EBADF) => fd::xattr(&self.name, name),
+            Err(libc::EBADF) => xattr::get(self.name(), name),
             other => other,
         }
         .map_err(Errno::new)
     }
 
     fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
-        fd::set_xattr(&self.name, name, value, flags).map_err(Errno::new)
+        xattr::set(self.name(), name, value, flags).map_err(Errno::new)
     }
 
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
-        fd::remove_xattr(&self.name, name).map_err(Errno::new)
+        xattr::remove(self.name(), name).map_err(Errno::new)
     }
 
     fn path(&self) -> Option<String> {
-        let path = std::fs::read_link(OsStr::from_bytes(self.name.to_bytes())).ok()?;
-        Some(path.to_string_lossy().chars().map(harmless).collect())
+        let dir = self.dir.map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
+        let path = fd::read_link_at(dir, &self.path).ok()?;
+        Some(String::from_utf8_lossy(&path).chars().map(harmless).collect())
     }
 }

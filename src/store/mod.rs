@@ -21,7 +21,7 @@ mod place;
 mod row;
 mod system;
 
-pub use file::File;
+pub use file::{Descriptors, File};
 pub use index::{Index, Mode};
 pub use kept::Kept;
 pub use mirror::Format;

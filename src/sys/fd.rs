@@ -12,7 +12,7 @@ use super::last_errno;
 pub type Result<T> = std::result::Result<T, i32>;
 
 /// Makes a call until it is not interrupted: the tracer's own alarm must not become a guest's EINTR.
-fn check(mut call: impl FnMut() -> libc::c_long) -> Result<i64> {
+pub(super) fn check(mut call: impl FnMut() -> libc::c_long) -> Result<i64> {
     loop {
         match call() {
             value if value >= 0 => return Ok(value),
@@ -209,67 +209,6 @@ pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
     }
 }
 
-/// `getxattr(path, name)`, whole.
-pub fn xattr(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
-    whole(|buf| {
-        // SAFETY: both strings are NUL-terminated; the buffer has the length that is passed.
-        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) }
-    })
-}
-
-/// `fgetxattr(fd, name)`, whole.
-pub fn fxattr(fd: BorrowedFd<'_>, name: &CStr) -> Result<Vec<u8>> {
-    whole(|buf| {
-        // SAFETY: the string is NUL-terminated; the buffer has the length that is passed.
-        unsafe { libc::fgetxattr(fd.as_raw_fd(), name.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) }
-    })
-}
-
-/// Calls with a small buffer, and with a large one where the small one is too short (ERANGE).
-fn whole(mut call: impl FnMut(&mut [u8]) -> libc::ssize_t) -> Result<Vec<u8>> {
-    // XATTR_SIZE_MAX and XATTR_LIST_MAX are 64 KiB, but nearly all are small.
-    let mut value = vec![0; 256];
-    loop {
-        match check(|| call(&mut value) as libc::c_long) {
-            Ok(size) => {
-                value.truncate(size as usize);
-                return Ok(value);
-            }
-            Err(libc::ERANGE) if value.len() < 65536 => value.resize(65536, 0),
-            Err(errno) => return Err(errno),
-        }
-    }
-}
-
-/// `setxattr(path, name, value, flags)`.
-pub fn set_xattr(path: &CStr, name: &CStr, value: &[u8], flags: u32) -> Result<()> {
-    let (data, len) = (value.as_ptr().cast(), value.len());
-    // SAFETY: both strings are NUL-terminated; the kernel reads `value` with its length.
-    check(|| unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), data, len, flags as i32) }.into())
-        .map(drop)
-}
-
-/// `fsetxattr(fd, name, value, 0)`.
-pub fn fset_xattr(fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
-    let (data, len) = (value.as_ptr().cast(), value.len());
-    // SAFETY: the string is NUL-terminated; the kernel reads `value` with its length.
-    check(|| unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), data, len, 0) }.into()).map(drop)
-}
-
-/// `listxattr(path)`, whole.
-pub fn list_xattrs(path: &CStr) -> Result<Vec<u8>> {
-    whole(|buf| {
-        // SAFETY: `path` is NUL-terminated; the buffer has the length that is passed.
-        unsafe { libc::listxattr(path.as_ptr(), buf.as_mut_ptr().cast(), buf.len()) }
-    })
-}
-
-/// `removexattr(path, name)`.
-pub fn remove_xattr(path: &CStr, name: &CStr) -> Result<()> {
-    // SAFETY: both strings are NUL-terminated.
-    check(|| unsafe { libc::removexattr(path.as_ptr(), name.as_ptr()) }.into()).map(drop)
-}
-
 /// Mount flags of the file system a descriptor is on (`f_flag` of fstatvfs(3)). Works on `O_PATH` descriptors.
 pub fn mount_flags(fd: BorrowedFd<'_>) -> Result<u64> {
     // SAFETY: plain data; all zeros is a valid value.
@@ -419,11 +358,15 @@ pub fn is_link(fd: BorrowedFd<'_>) -> Result<bool> {
 
 /// The text of the symbolic link that a descriptor is for (`readlinkat(fd, "")`).
 pub fn read_link(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
+    read_link_at(fd.as_raw_fd(), c"")
+}
+
+/// `readlinkat(dir, path)`, whole.
+pub fn read_link_at(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
     let mut text = vec![0; libc::PATH_MAX as usize];
     let (to, room) = (text.as_mut_ptr().cast(), text.len());
     // SAFETY: the path is NUL-terminated; the buffer has the length that is passed.
-    let length =
-        check(|| unsafe { libc::readlinkat(fd.as_raw_fd(), c"".as_ptr(), to, room) as libc::c_long })?;
+    let length = check(|| unsafe { libc::readlinkat(dir, path.as_ptr(), to, room) as libc::c_long })?;
     text.truncate(length as usize);
     Ok(text)
 }

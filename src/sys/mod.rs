@@ -17,6 +17,7 @@ pub mod signal;
 pub mod socket;
 pub mod stdio;
 pub mod tell;
+pub mod xattr;
 
 use std::io;
 

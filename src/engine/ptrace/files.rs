@@ -228,11 +228,6 @@ pub(super) fn field_of<'a>(status: &'a str, field: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(field)).map(str::trim)
 }
 
-/// The file as stores see it.
-fn file(fd: &OwnedFd) -> File<'_> {
-    File::beside_proc(fd.as_fd())
-}
-
 impl Held {
     /// Whether it is on a /proc, whichever.
     pub(super) fn is_on_proc(&self) -> bool {
@@ -272,6 +267,15 @@ impl Held {
         Ok(())
     }
 
+    /// Makes a call with the file as stores see it.
+    fn with_file<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(File<'_>) -> Result<T, Errno> + Send + 'static,
+    ) -> Result<T, Errno> {
+        let descriptors = self.run.descriptors.clone();
+        self.with(move |fd| call(descriptors.file(fd.as_fd())))
+    }
+
     /// Makes a call with the file; aside, if it may have to wait.
     fn with<T: Send + 'static>(
         &self,
@@ -288,35 +292,35 @@ impl Held {
 
 impl Attributes for Held {
     fn file_system(&self) -> Result<FileSystem, Errno> {
-        self.with(|fd| file(fd).file_system())
+        self.with_file(|file| file.file_system())
     }
 
     fn generation(&self) -> Option<u64> {
-        let asked = || self.with(|fd| Ok(file(fd).generation())).ok().flatten();
+        let asked = || self.with_file(|file| Ok(file.generation())).ok().flatten();
         self.manners().generation.or_else(asked)
     }
 
     fn list_xattrs(&self) -> Result<Vec<u8>, Errno> {
-        self.with(|fd| file(fd).list_xattrs())
+        self.with_file(|file| file.list_xattrs())
     }
 
     fn xattr(&self, name: &CStr) -> Result<Vec<u8>, Errno> {
         let name = name.to_owned();
-        self.with(move |fd| file(fd).xattr(&name))
+        self.with_file(move |file| file.xattr(&name))
     }
 
     fn set_xattr(&self, name: &CStr, value: &[u8], flags: u32) -> Result<(), Errno> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        self.with(move |fd| file(fd).set_xattr(&name, &value, flags))
+        self.with_file(move |file| file.set_xattr(&name, &value, flags))
     }
 
     fn remove_xattr(&self, name: &CStr) -> Result<(), Errno> {
         let name = name.to_owned();
-        self.with(move |fd| file(fd).remove_xattr(&name))
+        self.with_file(move |file| file.remove_xattr(&name))
     }
 
     fn path(&self) -> Option<String> {
-        file(&self.fd).path()
+        self.run.descriptors.file(self.fd.as_fd()).path()
     }
 }
 

@@ -23,6 +23,7 @@ use super::watch::Watch;
 use super::writes::Writes;
 use crate::bpf::Scope;
 use crate::engine::{EngineError, Watching};
+use crate::store::Descriptors;
 use crate::sys::fiber::Fiber;
 use crate::sys::ptrace::SignalMask;
 use crate::sys::{fd, process};
@@ -134,6 +135,8 @@ pub(super) struct Run {
     pub proc: OwnedFd,
     /// Its device.
     pub proc_device: u64,
+    /// The tracer's own descriptors.
+    pub descriptors: Arc<Descriptors>,
     /// Whether a guest has mounted another.
     pub has_other_procs: Cell<bool>,
     /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
@@ -240,6 +243,7 @@ impl Run {
             has_other_procs: Cell::default(),
             proc_device: views::device_of(&proc),
             proc,
+            descriptors: Arc::new(Descriptors::beside_proc()),
             // Half of the descriptors that we may have, which are more than the guest may: it was started already.
             spare_handles: Cell::new(fd::raise_limit() / 2),
             covers: RefCell::default(),
