@@ -106,6 +106,11 @@ impl Changes {
         None
     }
 
+    /// A turn, if nobody else has one.
+    pub fn turn_at_once(&self) -> Option<Turn<'_>> {
+        self.try_turn(TURN).ok().filter(|_| self.turns().locked == Some(TURN))
+    }
+
     fn turns(&self) -> MutexGuard<'_, Turns> {
         // Each change of it is one of a number: a panic elsewhere leaves what is as good as any.
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)

@@ -185,6 +185,10 @@ impl Index {
         if !self.filter.missed(of_others, most) {
             return Ok(());
         }
+        // Who is in the midst of a change has counted it, and may be killed before he counts that it is done.
+        let Some(_turn) = self.changes.as_ref().and_then(|changes| changes.turn_at_once()) else {
+            return Ok(());
+        };
         let fill = || -> rusqlite::Result<()> {
             let mut statement = self.db.prepare_cached("SELECT fs, ino FROM owners")?;
             let mut numbers = Vec::new();

@@ -231,3 +231,24 @@ fn the_directory_is_ones_own() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&store), mode(&store.join(FILE))), (0o700, 0o600));
 }
+
+#[test]
+fn what_somebody_has_written_who_was_killed_before_he_said_so_is_found() {
+    let dir = home();
+    let (one, other) = (open(&dir), open(&dir));
+    let in_vain = |index: &Index| {
+        (1..1000).for_each(|ino| assert!(index.get(row(ino, 0).fs, ino).unwrap().is_empty()));
+    };
+    let turn = one.turn();
+    one.count_change();
+    in_vain(&other);
+    let Row { fs, ino, btime, traits, .. } = row(7000, 33);
+    let bytes = encode(&row(7000, 33));
+    let values = params![fs as i64, ino as i64, pack(btime), traits.0, bytes];
+    one.db.execute("INSERT INTO owners VALUES (?, ?, ?, ?, ?)", values).unwrap();
+    drop(turn);
+    assert_eq!(other.get(fs, 7000).unwrap(), [row(7000, 33)]);
+    // From then on, those who look need not ask.
+    in_vain(&other);
+    assert!(!other.filter.may_have(other.changes.as_ref().unwrap().of_others(), fs, 5));
+}
