@@ -68,7 +68,7 @@ _remainroot() {
 
     case "${cmd}" in
         remainroot)
-            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --explain-only --help --version run doctor syscalls owners oci"
+            opts="-h -V --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --proc --summary --summary-file --explain --explain-only --help --version run doctor syscalls owners oci"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -125,6 +125,10 @@ _remainroot() {
                     ;;
                 --owner-xattr)
                     COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                --proc)
+                    COMPREPLY=($(compgen -W "auto full" -- "${cur}"))
                     return 0
                     ;;
                 --summary)
@@ -475,7 +479,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__run)
-            opts="-h --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --summary --summary-file --explain --explain-only --help"
+            opts="-h --rootfs --bind --workdir --env --clear-env --user --groups --capabilities --no-new-privs --userns --engine --store --owner-xattr --proc --summary --summary-file --explain --explain-only --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -532,6 +536,10 @@ _remainroot() {
                     ;;
                 --owner-xattr)
                     COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                --proc)
+                    COMPREPLY=($(compgen -W "auto full" -- "${cur}"))
                     return 0
                     ;;
                 --summary)

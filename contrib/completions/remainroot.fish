@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_remainroot_global_optspecs
-    string join \n rootfs= bind= workdir= env= clear-env user= groups= capabilities= no-new-privs userns= engine= store= owner-xattr= summary= summary-file= explain= explain-only= h/help V/version
+    string join \n rootfs= bind= workdir= env= clear-env user= groups= capabilities= no-new-privs userns= engine= store= owner-xattr= proc= summary= summary-file= explain= explain-only= h/help V/version
 end
 
 function __fish_remainroot_needs_command
@@ -41,6 +41,8 @@ complete -c remainroot -n "__fish_remainroot_needs_command" -l store -d 'Where t
 complete -c remainroot -n "__fish_remainroot_needs_command" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'None: neither written nor read'"
+complete -c remainroot -n "__fish_remainroot_needs_command" -l proc -d 'Who sees virtual ids, capabilities and maps in files of /proc/PID: status, uid_map, gid_map, setgroups, loginuid' -r -f -a "auto\t'Those who have dropped root, and those who look at tasks'
+full\t'Everybody'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l summary -d 'Say at the end what calls were stopped for, how often and for how long, and what became of them' -r -f -a "text\t'A table'
 json\t'An object'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F
@@ -72,6 +74,8 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l store -d '
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'None: neither written nor read'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l proc -d 'Who sees virtual ids, capabilities and maps in files of /proc/PID: status, uid_map, gid_map, setgroups, loginuid' -r -f -a "auto\t'Those who have dropped root, and those who look at tasks'
+full\t'Everybody'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary -d 'Say at the end what calls were stopped for, how often and for how long, and what became of them' -r -f -a "text\t'A table'
 json\t'An object'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary-file -d 'Write the summary to FILE, as text unless --summary says otherwise' -r -F

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::abi::{Call, Errno, STATX_SIZE};
-use crate::cred::Cred;
+use crate::cred::{Cred, Login};
 use crate::owner::{Attributes, FileId, Inode, Store, Time, World};
 
 /// What the guest gets to see as the result of its call.
@@ -123,10 +123,49 @@ pub struct TaskFile {
     pub dumpable: bool,
 }
 
+/// A text that a guest shall open in the place of a file of /proc.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    /// What the file is called.
+    pub name: &'a str,
+    /// What it says.
+    pub bytes: &'a [u8],
+    /// What becomes of what is written to it.
+    pub writes: Writes,
+    /// What the guest shall find in its memory besides the path.
+    pub beside: &'a [u8],
+}
+
+/// What becomes of what a guest writes to a text that it has opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// There are none: it is opened for reading.
+    None,
+    /// They fail with EPERM.
+    Refused,
+    /// They set the task's login ([`Guest::login`]); each must go to the end of the text.
+    Login,
+}
+
+/// Where a text is while the guest opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf<'a> {
+    /// With the engine.
+    Engine,
+    /// In this directory of the guest's, under a name that nobody else has.
+    Dir(&'a CStr),
+}
+
 /// A text that a guest may open, until this is dropped.
 pub trait Loan {
     /// The address in the guest's memory of a path of it.
     fn path(&self) -> u64;
+
+    /// The address of what stands [beside](Text::beside) it.
+    fn beside(&self) -> u64;
+
+    /// The guest has opened it.
+    fn opened(&self);
 }
 
 /// Which file a call means, in the guest's terms.
@@ -290,19 +329,40 @@ pub trait Guest {
         None
     }
 
-    /// Lets the guest open a text by a path that it finds in its memory. ENOSYS where that cannot be, and where the path
-    /// may mean something else to the guest.
-    fn lend(&self, _text: &[u8]) -> Result<Box<dyn Loan>, Errno> {
-        Err(Errno::ENOSYS)
+    /// Whether what the task opens to read is looked at, so that all files of tasks tell it the same, whichever call it
+    /// makes.
+    fn sees_views(&self) -> bool {
+        false
     }
 
-    /// Lets the guest find a path in its memory.
-    fn lend_path(&self, _path: &CStr) -> Result<Box<dyn Loan>, Errno> {
-        Err(Errno::ENOSYS)
+    /// Whether a task lives in the user namespace in which the run began.
+    fn lives_at_home(&self, _tid: i32) -> bool {
+        false
     }
 
-    /// Writes a text into a new file that the guest has opened, from its beginning.
-    fn fill(&self, _fd: i32, _text: &[u8]) -> Result<(), Errno> {
+    /// How an id of the namespace in which the run began reads in the one that this task lives in; `map` is `uid_map` or
+    /// `gid_map`. All ones if it has none there (`from_kuid`).
+    fn id_at_home(&self, _map: &CStr, id: u32) -> u32 {
+        id
+    }
+
+    /// Whom a task of this run has logged in as. `None` if it has ended, or the kernel knows no logins.
+    fn login(&self, _tid: i32) -> Option<Login> {
+        None
+    }
+
+    /// Whether a descriptor is one by which this task may [set its login](Writes::Login).
+    fn sets_login(&self, _fd: i32) -> bool {
+        false
+    }
+
+    /// Whether openat2(2) would find this path under these rules (`RESOLVE_*`).
+    fn may_resolve(&self, _dir: Dir, _path: &CStr, _resolve: u64) -> bool {
+        false
+    }
+
+    /// Lets the guest open a text by a path that it finds in its memory. ENOSYS where that cannot be on this shelf.
+    fn lend(&self, _text: &Text<'_>, _shelf: Shelf<'_>) -> Result<Box<dyn Loan>, Errno> {
         Err(Errno::ENOSYS)
     }
 

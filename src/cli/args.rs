@@ -260,6 +260,13 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OwnerXattrArg::Rootlesscontainers)]
     pub owner_xattr: OwnerXattrArg,
 
+    /// Who sees virtual ids, capabilities and maps in files of /proc/PID: status, uid_map, gid_map, setgroups, loginuid.
+    ///
+    /// auto: programs that have dropped root, and those that have listed /proc (ps, top) once one has. full: everybody, from
+    /// the start, so that nothing shows that there is a namespace; it has every open(2) stop.
+    #[arg(long, value_enum, value_name = "WHO", default_value_t = ProcArg::Auto)]
+    pub proc: ProcArg,
+
     /// Say at the end what calls were stopped for, how often and for how long, and what became of them.
     ///
     /// A table for people, or an object for programs (docs/WATCHING.md), on stderr or in --summary-file. Also told: how
@@ -303,6 +310,15 @@ pub enum UserNsArg {
     Keep,
     /// Use none at all, as fakeroot does: for hosts that forbid them.
     None,
+}
+
+/// `--proc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProcArg {
+    /// Those who have dropped root, and those who look at tasks.
+    Auto,
+    /// Everybody.
+    Full,
 }
 
 /// `--owner-xattr`.

@@ -9,9 +9,9 @@ use remainroot_shims::abi::Gid;
 use remainroot_shims::cred::CapSet;
 use remainroot_shims::explain::{Filter, Wrong, families};
 
-use super::args::{EngineArg, OwnerXattrArg, RunArgs, SummaryArg, UserNsArg};
+use super::args::{EngineArg, OwnerXattrArg, ProcArg, RunArgs, SummaryArg, UserNsArg};
 use super::{hint, summary};
-use crate::run::{CapKind, Explain, Identity, Plan, Report, Summary, Target};
+use crate::run::{CapKind, Explain, Identity, Plan, Report, Summary, Target, Views};
 use crate::sandbox::{Bind, Sandbox, UserNs};
 use crate::store::{Choice, Format};
 
@@ -38,6 +38,10 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
         sandbox,
         store: store(args.store),
         owner_xattr: format(args.owner_xattr),
+        views: match args.proc {
+            ProcArg::Auto => Views::OfUsers,
+            ProcArg::Full => Views::OfAll,
+        },
         identity: identity(&args.user)?,
         groups: args.groups.as_deref().map(groups).transpose()?,
         capabilities: args.capabilities.iter().map(|word| capabilities(word)).collect::<Result<_>>()?,

@@ -9,6 +9,7 @@ use std::fmt;
 
 use remainroot_shims::cred::Cred;
 use remainroot_shims::owner::World;
+use remainroot_shims::table::Needs;
 
 pub use event::{End, Event, SIZE as EVENT_SIZE};
 pub use ptrace::serve;
@@ -28,8 +29,30 @@ pub struct Launch {
     pub world: World,
     /// Whether installing a filter takes no_new_privs: so it is without CAP_SYS_ADMIN in the namespace.
     pub set_no_new_privs: bool,
+    /// Who is to see in /proc what virtual root would see.
+    pub views: Views,
     /// The signal mask that remainroot was started with, and the guest shall have.
     pub signal_mask: libc::sigset_t,
+}
+
+/// Who is to see what virtual root would see in files such as /proc/PID/uid_map and status. Each of them stops at every
+/// open(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Views {
+    /// Those who have dropped root, and those who look at tasks in a run where somebody has.
+    OfUsers,
+    /// Everybody.
+    OfAll,
+}
+
+impl Views {
+    /// The circumstances that come of it for all.
+    fn needs(self) -> Needs {
+        match self {
+            Views::OfUsers => Needs::empty(),
+            Views::OfAll => Needs::VIEWS,
+        }
+    }
 }
 
 /// Why a tracer could not do its work. Not for what guests do: a task that is gone is a normal event.

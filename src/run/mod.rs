@@ -25,7 +25,7 @@ use remainroot_shims::abi::Gid;
 use remainroot_shims::cred::CapSet;
 use remainroot_shims::explain::Filter;
 
-pub use crate::engine::{Count, Summary};
+pub use crate::engine::{Count, Summary, Views};
 pub use explain::engine as engine_trouble;
 
 use crate::sandbox::Sandbox;
@@ -103,6 +103,8 @@ pub struct Plan {
     pub store: Choice,
     /// How files carry their owners themselves.
     pub owner_xattr: Option<Format>,
+    /// Who is to see in /proc what virtual root would see.
+    pub views: Views,
     /// Whom it starts as.
     pub identity: Identity,
     /// Its supplementary groups, where they are not to be looked up.

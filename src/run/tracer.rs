@@ -114,6 +114,7 @@ fn prepare(plan: Plan, mask: signal::Set) -> Result<(Launch, Points), (i32, Trou
         cred,
         world: inside.terms.world,
         set_no_new_privs: inside.terms.set_no_new_privs,
+        views: plan.views,
         signal_mask: mask,
     };
     Ok((launch, inside.points))

@@ -261,24 +261,46 @@ pub fn read_file(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
     }
 }
 
-/// Writes a text to a file that is there.
-pub fn write_file(dir: RawFd, path: &CStr, text: &[u8]) -> Result<()> {
-    // SAFETY: `path` is NUL-terminated.
-    let fd = check(|| unsafe { libc::openat(dir, path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) }.into())?;
-    // SAFETY: the kernel just made this descriptor for us.
-    let mut file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
-    std::io::Write::write_all(&mut file, text).map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+/// Makes a file for reading and writing that is not there yet, for its owner alone.
+pub fn make_file(dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    use nix::fcntl::OFlag;
+    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+    let mode = nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR;
+    nix::fcntl::openat(dir, name, flags, mode).map_err(|errno| errno as i32)
 }
 
-/// A file without a name that holds this text.
-pub fn file_of(text: &[u8]) -> Result<OwnedFd> {
-    use nix::sys::memfd::{MFdFlags, memfd_create};
-    let file = memfd_create(c"status", MFdFlags::MFD_CLOEXEC).map_err(|errno| errno as i32)?;
-    let mut file = std::fs::File::from(file);
-    match std::io::Write::write_all(&mut file, text) {
-        Ok(()) => Ok(file.into()),
-        Err(error) => Err(error.raw_os_error().unwrap_or(libc::EIO)),
+/// Removes the name of a file.
+pub fn remove(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    nix::unistd::unlinkat(dir, name, nix::unistd::UnlinkatFlags::NoRemoveDir).map_err(|errno| errno as i32)
+}
+
+/// Writes a whole text.
+pub fn write_all(fd: &OwnedFd, text: &[u8]) -> Result<()> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        match nix::unistd::write(fd, rest) {
+            Ok(0) => return Err(libc::EIO),
+            Ok(written) => rest = &rest[written..],
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno as i32),
+        }
     }
+    Ok(())
+}
+
+/// A file that holds this text and is in no directory; `name` shows in /proc. If it is sealed, writing to it fails with
+/// EPERM, for whoever has opened it.
+pub fn text_in_memory(name: &CStr, text: &[u8], sealed: bool) -> Result<OwnedFd> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = memfd_create(name, flags).map_err(|errno| errno as i32)?;
+    write_all(&file, text)?;
+    if sealed {
+        let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).map_err(|errno| errno as i32)?;
+    }
+    Ok(file)
 }
 
 /// Lets this process have as many descriptors as it may give itself (the hard limit of RLIMIT_NOFILE), and says how

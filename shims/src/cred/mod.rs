@@ -8,6 +8,7 @@ mod exec;
 mod groups;
 #[cfg(test)]
 mod invariants;
+pub mod login;
 mod peer;
 mod securebits;
 mod setid;
@@ -19,6 +20,7 @@ use crate::abi::{Gid, Uid};
 pub use caps::{CapChange, CapSet, Caps};
 pub use exec::{Exec, ExecFile, FileCaps, FileEffect};
 pub use groups::GROUPS_MAX;
+pub use login::Login;
 pub use securebits::SecureBits;
 
 /// Real, effective, saved and file system id of one kind.

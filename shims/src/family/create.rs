@@ -57,9 +57,6 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
     }
     let word = |at: usize| u32::from_le_bytes([how[at], how[at + 1], how[at + 2], how[at + 3]]);
     let (flags, mode, resolve) = (word(0), word(8), word(16));
-    if flags & (MAKES | WRITES) == 0 {
-        return Answer::Native;
-    }
     let mut target = path_of(&*guest, call.int(0), call.word(1), flags);
     if let (Ok(Target::Path { path, .. }), true) = (&mut target, resolve & RESOLVE_IN_ROOT != 0) {
         // The directory is the root of this path.
@@ -67,6 +64,9 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
             path.to_bytes().iter().position(|&byte| byte != b'/').map(|start| &path.as_bytes()[start..]);
         let Some(Ok(relative)) = relative.map(CString::new) else { return Answer::Native };
         *path = relative;
+    }
+    if let Some(answer) = proc::open(&guest, &call, proc::Form::How(resolve), flags, &target).await {
+        return answer;
     }
     foresee_write(&*guest, &target, flags);
     if flags & MAKES == 0 { Answer::Native } else { open_target(guest, target, flags, mode, None).await }
@@ -140,9 +140,12 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
 async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Answer {
     let (flags, mode) = (meant(call.uint(first + 1)), call.uint(first + 2));
     let target = path_of(&*guest, dir, call.word(first), flags);
+    if let Some(answer) = proc::open(&guest, &call, proc::Form::Plain(first), flags, &target).await {
+        return answer;
+    }
     foresee_write(&*guest, &target, flags);
     if flags & MAKES == 0 {
-        return proc::open(&guest, &call, first, &target).await.unwrap_or(Answer::Native);
+        return Answer::Native;
     }
     // With others than these O_CREAT does not open what exists (EEXIST, EINVAL), or means nothing.
     if flags & (O_CREAT | O_EXCL | O_DIRECTORY | O_PATH) == O_CREAT

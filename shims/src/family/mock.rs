@@ -1,21 +1,21 @@
 //! A guest for unit tests: files in a map by path, memory in a vector, host calls answered by a closure.
 
+mod calls;
 mod store;
+mod tasks;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
-use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
 use linux_raw_sys::general::{S_ISGID, S_ISUID};
 
+pub use self::calls::{call, run};
 use self::store::Map;
 use crate::abi::{Abi, Call, Errno};
-use crate::cred::Cred;
-use crate::guest::{Answer, Dir, Guest, Host, Node, Place};
+use crate::cred::{Cred, Login};
+use crate::guest::{Dir, Guest, Host, Loan, Node, Place, Shelf, TaskFile, Text};
 use crate::owner::tests_support::user;
 use crate::owner::{Attr, Attributes, FileId, FileSystem, Inode, PERMISSIONS, Record, Store, Time, World};
 
@@ -46,6 +46,8 @@ pub struct Mock {
     next: Cell<u64>,
     records: Map,
     sysctls: RefCell<BTreeMap<CString, u32>>,
+    /// Files of /proc.
+    pub tasks: tasks::Tasks,
     submitted: RefCell<Vec<Host>>,
     replies: RefCell<Vec<Result<u64, Errno>>>,
 }
@@ -66,6 +68,7 @@ impl Mock {
             next: Cell::new(1),
             sysctls: RefCell::default(),
             records: Map::default(),
+            tasks: tasks::Tasks::default(),
             submitted: RefCell::default(),
             replies: RefCell::default(),
         };
@@ -340,6 +343,25 @@ impl Guest for Mock {
         file.watched.map(|(drops, _)| drops)
     }
 
+    fn sees_views(&self) -> bool {
+        !self.tasks.files.borrow().is_empty()
+    }
+    fn task_file(&self, place: &Place<'_>) -> Option<TaskFile> {
+        self.tasks.files.borrow().get(&self.resolve(place).ok()?).cloned()
+    }
+    fn read_task_file(&self, _: &Place<'_>) -> Option<Vec<u8>> {
+        Some(self.tasks.native.borrow().clone().into())
+    }
+    fn lives_at_home(&self, tid: i32) -> bool {
+        !self.tasks.elsewhere.borrow().contains(&tid)
+    }
+    fn login(&self, tid: i32) -> Option<Login> {
+        self.tasks.logins.borrow().get(&tid).copied()
+    }
+    fn lend(&self, text: &Text<'_>, _: Shelf<'_>) -> Result<Box<dyn Loan>, Errno> {
+        Ok(self.tasks.lend(text, self.poke(b"/ours\0"), self.poke(text.beside)))
+    }
+
     fn umask(&self) -> Result<u32, Errno> {
         Ok(0o022)
     }
@@ -453,33 +475,5 @@ impl Node for Held {
     }
     fn cover_with_tree(&self, path: &CStr) -> Result<(), Errno> {
         self.cover_with_device(path)
-    }
-}
-
-/// A call whose first arguments are paths and whose next ones are numbers.
-pub fn call(mock: &Mock, paths: &[&str], numbers: &[u64]) -> Call {
-    let mut args = [0; 6];
-    let strings = paths.iter().map(|path| mock.poke(&[path.as_bytes(), b"\0"].concat()));
-    for (slot, value) in args.iter_mut().zip(strings.chain(numbers.iter().copied())) {
-        *slot = value;
-    }
-    Call { abi: Abi::X86_64, nr: 0, args }
-}
-
-/// Runs a shim; `kernel` makes the host calls that it waits for.
-pub fn run<F: Future<Output = Answer>>(
-    mock: &Rc<Mock>,
-    shim: impl FnOnce(Rc<dyn Guest>) -> F,
-    mut kernel: impl FnMut(&Mock, Host) -> Result<u64, Errno>,
-) -> Answer {
-    let mut future = pin!(shim(mock.clone()));
-    loop {
-        let before = mock.submitted.borrow().len();
-        if let Poll::Ready(answer) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return answer;
-        }
-        let host = mock.submitted.borrow()[before];
-        let reply = kernel(mock, host);
-        mock.replies.borrow_mut().push(reply);
     }
 }

@@ -1,21 +1,28 @@
 //! What /proc says of tasks: `fs/proc/array.c`, `task_dump_owner` in `fs/proc/base.c`. The kernel tells real ids and
-//! capabilities. Whoever may see others than root's ones (a task that has dropped root, or that has listed /proc in a run
-//! where one has) opens a text of ours in the place of a status file.
+//! capabilities, and a map of one id. Whoever is to see others (a task that has dropped root, or that has listed /proc in
+//! a run where one has; everybody, if that was asked for) opens a text of ours in the place of such a file.
+//!
+//! Nobody stops at a write. What may not be written to fails by itself; what is written to a login uid is found later, by
+//! whoever wants to know it.
+
+mod texts;
 
 use std::ffi::CStr;
-use std::fmt::Write;
 use std::rc::Rc;
 
-use linux_raw_sys::general::{__O_TMPFILE, O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, O_RDWR};
+use linux_raw_sys::general::{
+    __O_TMPFILE, O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC,
+    O_WRONLY, RESOLVE_IN_ROOT,
+};
 
-use super::create::WRITES;
 use super::file::Target;
 use crate::abi::{Call, Errno, Gid, Uid};
-use crate::cred::Cred;
-use crate::guest::{Answer, Guest, Host, TaskFile, host};
+use crate::cred::CapSet;
+use crate::guest::{Answer, Guest, Host, Shelf, TaskFile, Text, Writes, host};
+use crate::owner::{Access, Attr, permits};
 
-/// With these, it is no reading of a file.
-const OTHERWISE: u32 = WRITES | O_PATH | O_DIRECTORY | O_CREAT | __O_TMPFILE;
+/// With these, no file is read or written.
+const OTHERWISE: u32 = O_PATH | O_DIRECTORY | __O_TMPFILE;
 
 /// The mode of a directory that shows whose the task is even if it is not dumpable.
 const PLAIN_DIRECTORY: u32 = 0o040_555;
@@ -29,109 +36,169 @@ pub fn owner(file: &TaskFile, mode: u32) -> (Uid, Gid) {
     }
 }
 
-/// open(2) and openat(2) of a status file, with the path in argument `first` and the flags behind it. `None`: it is
-/// something else.
+/// A file of which we have something to say (`tgid_base_stuff` and `tid_base_stuff` in `fs/proc/base.c`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum View {
+    Status,
+    /// `uid_map`, `gid_map`: which.
+    Map(&'static CStr),
+    Setgroups,
+    Loginuid,
+    Sessionid,
+}
+
+impl View {
+    /// The file of this name in a task's directory.
+    fn of(name: &[u8]) -> Option<View> {
+        Some(match name {
+            b"status" => View::Status,
+            b"uid_map" => View::Map(c"uid_map"),
+            b"gid_map" => View::Map(c"gid_map"),
+            b"setgroups" => View::Setgroups,
+            b"loginuid" => View::Loginuid,
+            b"sessionid" => View::Sessionid,
+            _ => return None,
+        })
+    }
+
+    /// Its type and mode.
+    fn mode(self) -> u32 {
+        match self {
+            View::Status | View::Sessionid => 0o100_444,
+            View::Map(_) | View::Setgroups | View::Loginuid => 0o100_644,
+        }
+    }
+
+    /// What it says. `None` where the kernel says it right: of a namespace that the guest has made itself.
+    fn text(self, guest: &dyn Guest, target: &Target, file: &TaskFile) -> Option<String> {
+        match self {
+            View::Status => {
+                let native = guest.read_task_file(&target.place())?;
+                Some(texts::status(&String::from_utf8_lossy(&native), &file.cred))
+            }
+            View::Map(map) => {
+                guest.lives_at_home(file.tid).then(|| texts::full_map(guest.id_at_home(map, 0)))
+            }
+            View::Setgroups => guest.lives_at_home(file.tid).then(|| texts::SETGROUPS.to_owned()),
+            View::Loginuid => {
+                guest.login(file.tid).map(|login| texts::number(guest.id_at_home(c"uid_map", login.uid)))
+            }
+            View::Sessionid => guest.login(file.tid).map(|login| texts::number(login.session)),
+        }
+    }
+
+    /// What becomes of writes by a task that may open it for them. `None`: the kernel's own file will do.
+    fn writes(self, guest: &dyn Guest, file: &TaskFile, flags: u32) -> Result<Option<Writes>, Errno> {
+        let cred = guest.cred();
+        match self {
+            // Nothing takes them; who may open it all the same reads the kernel's text.
+            View::Status | View::Sessionid => Ok(None),
+            // `proc_setgroups_open`.
+            View::Setgroups if !cred.capable(CapSet::SYS_ADMIN) => Err(Errno::EACCES),
+            // Those of the first namespace are set for good, as are the real ones.
+            View::Setgroups | View::Map(_) if flags & O_ACCMODE == O_WRONLY => Ok(None),
+            View::Setgroups | View::Map(_) => Ok(Some(Writes::Refused)),
+            // `proc_loginuid_write`: a task's own alone.
+            View::Loginuid => {
+                let is_own = file.tid == guest.tid() && guest.lives_at_home(file.tid);
+                let may = is_own && guest.login(file.tid).is_some_and(|login| login.may_be_set_by(&cred));
+                Ok(Some(if may { Writes::Login } else { Writes::Refused }))
+            }
+        }
+    }
+}
+
+/// Where the arguments of a call say what to open.
+#[derive(Clone, Copy)]
+pub enum Form {
+    /// The path is this one, and the flags are the next.
+    Plain(usize),
+    /// They are in a `struct open_how`, with these rules for finding the path (`RESOLVE_*`).
+    How(u32),
+}
+
+/// A call of the open family with the flags `flags`. `None`: it is about something else.
 pub async fn open(
     guest: &Rc<dyn Guest>,
     call: &Call,
-    first: usize,
+    form: Form,
+    flags: u32,
     target: &Result<Target, Errno>,
 ) -> Option<Answer> {
-    let flags = call.uint(first + 1);
-    let Ok(target @ Target::Path { path, .. }) = target else { return None };
-    if flags & OTHERWISE != 0 || !path.to_bytes().ends_with(b"status") {
+    let Ok(target @ Target::Path { dir, path, .. }) = target else { return None };
+    if flags & OTHERWISE != 0 || flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL {
         return None;
     }
-    let file = guest.task_file(&target.place()).filter(|file| file.name == "status")?;
-    let text = status(&String::from_utf8_lossy(&guest.read_task_file(&target.place())?), &file.cred);
-    open_text(guest, call, first, text.as_bytes()).await.ok()?;
-    Some(Answer::Native)
+    View::of(path.to_bytes().rsplit(|&byte| byte == b'/').next()?)?;
+    if !guest.sees_views() {
+        return None;
+    }
+    let file = guest.task_file(&target.place())?;
+    let view = View::of(file.name.as_bytes())?;
+    let text = view.text(&**guest, target, &file)?;
+    if let Form::How(resolve) = form
+        && resolve & !RESOLVE_IN_ROOT != 0
+        && !guest.may_resolve(*dir, path, resolve.into())
+    {
+        return None;
+    }
+    let writes = match judge(&**guest, view, &file, flags) {
+        Ok(writes) => writes?,
+        Err(errno) => return Some(Answer::Err(errno)),
+    };
+    let text = Text { name: &file.name, bytes: text.as_bytes(), writes, beside: &[] };
+    Some(open_text(guest, call, form, flags, text).await.map_or_else(Answer::Err, |()| Answer::Native))
 }
 
-/// Directories in which a file without a name can be made: whichever the guest has.
+/// Whether the task may open it with these flags, and what becomes of its writes. `None`: the kernel's own file will do.
+fn judge(guest: &dyn Guest, view: View, file: &TaskFile, flags: u32) -> Result<Option<Writes>, Errno> {
+    if flags & O_ACCMODE == O_RDONLY && flags & O_TRUNC == 0 {
+        return Ok(Some(Writes::None));
+    }
+    let (uid, gid) = owner(file, view.mode());
+    permits(&guest.cred(), &Attr { uid, gid, mode: view.mode(), rdev: 0 }, Access::WRITE)?;
+    view.writes(guest, file, flags)
+}
+
+/// Directories in which a file can be made for a moment: whichever the guest has.
 const SCRATCH: [&CStr; 3] = [c"/dev/shm", c"/tmp", c"/var/tmp"];
 
-/// Opens a text in the place of the file that open(2) names: natively that is the guest's for as long as it is open, and
-/// so is this one. An error if neither way leads there, and the guest shall have what the kernel says.
-async fn open_text(guest: &Rc<dyn Guest>, call: &Call, first: usize, text: &[u8]) -> Result<(), Errno> {
-    let flags = call.uint(first + 1) & !O_NOFOLLOW;
-    if let Ok(loan) = guest.lend(text) {
-        let args = call.with(first, loan.path()).with(first + 1, flags.into()).args;
-        match host(guest, Host::With(args)).await {
-            Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ELOOP) => {}
-            _ => return Ok(()),
-        }
+/// Opens a text in the place of the file that a call names: natively that is the guest's for as long as it is open, and
+/// so is this one. If nothing leads there, the guest has what the kernel says.
+async fn open_text(
+    guest: &Rc<dyn Guest>,
+    call: &Call,
+    form: Form,
+    flags: u32,
+    text: Text<'_>,
+) -> Result<(), Errno> {
+    // There is a link on the way to it, and nothing to be made or emptied.
+    let mut flags = flags & !(O_NOFOLLOW | O_CREAT | O_TRUNC);
+    if text.writes == Writes::Login {
+        flags |= O_APPEND;
     }
-    for dir in SCRATCH {
-        let loan = guest.lend_path(dir)?;
-        let flags = flags | __O_TMPFILE | O_DIRECTORY | O_RDWR;
-        let call = call.with(first, loan.path()).with(first + 1, flags.into()).with(first + 2, 0o600);
-        if let Ok(fd) = host(guest, Host::With(call.args)).await {
-            // Whatever keeps us from it would have kept us from the guest's memory, too.
-            let _ = guest.fill(fd as i32, text);
-            return Ok(());
+    // struct open_how: flags, mode, resolve.
+    let how = [u64::from(flags), 0, 0].map(u64::to_ne_bytes).concat();
+    let text = Text { beside: if let Form::How(_) = form { &how } else { &[] }, ..text };
+    for shelf in [Shelf::Engine].into_iter().chain(SCRATCH.map(Shelf::Dir)) {
+        let Ok(loan) = guest.lend(&text, shelf) else { continue };
+        let changed = match form {
+            Form::Plain(first) => call.with(first, loan.path()).with(first + 1, flags.into()),
+            Form::How(_) => call.with(1, loan.path()).with(2, loan.beside()).with(3, how.len() as u64),
+        };
+        match host(guest, Host::With(changed.args)).await {
+            Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ELOOP | Errno::ENOTDIR) => {}
+            result => {
+                if result.is_ok() {
+                    loan.opened();
+                }
+                return result.map(drop);
+            }
         }
     }
     host(guest, Host::Native).await.map(drop)
 }
 
-/// The kernel's /proc/PID/status with other credentials, and without the tracer and the filter that come with them.
-pub fn status(native: &str, cred: &Cred) -> String {
-    let four = |ids: [u32; 4]| ids.map(|id| id.to_string()).join("\t");
-    let (uid, gid, caps) = (&cred.uid, &cred.gid, &cred.caps);
-    let mut text = String::with_capacity(native.len() + 64);
-    for line in native.lines() {
-        let name = line.split_once(':').map_or("", |(name, _)| name);
-        let value = match name {
-            "Uid" => four([uid.real, uid.effective, uid.saved, uid.fs].map(Uid::raw)),
-            "Gid" => four([gid.real, gid.effective, gid.saved, gid.fs].map(Gid::raw)),
-            "Groups" => groups(cred),
-            "CapInh" => format!("{:016x}", caps.inheritable.bits()),
-            "CapPrm" => format!("{:016x}", caps.permitted.bits()),
-            "CapEff" => format!("{:016x}", caps.effective.bits()),
-            "CapBnd" => format!("{:016x}", caps.bounding.bits()),
-            "CapAmb" => format!("{:016x}", caps.ambient.bits()),
-            "NoNewPrivs" => u8::from(cred.no_new_privs).to_string(),
-            "TracerPid" => "0".to_owned(),
-            _ => {
-                text += line;
-                text.push('\n');
-                continue;
-            }
-        };
-        let _ = writeln!(text, "{name}:\t{value}");
-    }
-    text
-}
-
-/// With a space behind the last, and also where there is none: `task_state` in `fs/proc/array.c`.
-fn groups(cred: &Cred) -> String {
-    let groups: Vec<String> = cred.groups.iter().map(|gid| gid.raw().to_string()).collect();
-    groups.join(" ") + " "
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_tells_virtual_credentials() {
-        let native = "Name:\tsh\nTracerPid:\t7\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t65534 \nNStgid:\t9\n\
-                      CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\n";
-        let ids = [33, 4].map(|id| Gid::new(id).unwrap());
-        let cred = Cred::login(Uid::new(33).unwrap(), ids[0], ids.to_vec());
-        let expected = "Name:\tsh\nTracerPid:\t0\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\nGroups:\t4 33 \nNStgid:\t9\n\
-                        CapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\n";
-        assert_eq!(status(native, &cred), expected);
-        let alone = Cred::login(Uid::new(33).unwrap(), ids[0], vec![]);
-        assert!(status(native, &alone).contains("\nGroups:\t \n"));
-    }
-
-    #[test]
-    fn who_is_not_dumpable_shows_in_plain_directories_alone() {
-        let cred = Rc::new(Cred::login(Uid::new(33).unwrap(), Gid::new(34).unwrap(), vec![]));
-        let file = TaskFile { tid: 1, name: String::new(), cred, dumpable: false };
-        assert_eq!(owner(&file, 0o040_555), (Uid::new(33).unwrap(), Gid::new(34).unwrap()));
-        assert_eq!(owner(&file, 0o100_444), (Uid::ROOT, Gid::ROOT));
-    }
-}
+#[path = "proc_tests.rs"]
+mod tests;

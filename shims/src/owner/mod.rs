@@ -13,6 +13,6 @@ mod xattr;
 
 pub use acl::{ACL_ACCESS, ACL_DEFAULT, Acl};
 pub use attr::{Attr, CAPABILITY, PERMISSIONS, harmless_device, harmless_names};
-pub use permission::{Access, may};
+pub use permission::{Access, may, permits};
 pub use store::{Attributes, Device, FileId, FileSystem, Inode, Record, Store, Tally, Time, World};
 pub use xattr::{XattrKind, may_set_capability, shown_capability};

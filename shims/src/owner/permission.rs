@@ -37,6 +37,11 @@ pub fn may(
     generic_permission(cred, &attr, list.as_ref(), access)
 }
 
+/// The same of a file without a list.
+pub fn permits(cred: &Cred, attr: &Attr, access: Access) -> Result<(), Errno> {
+    generic_permission(cred, attr, None, access)
+}
+
 /// `generic_permission`: by owner, list, group and others, and then by capabilities. EACCES.
 fn generic_permission(cred: &Cred, attr: &Attr, list: Option<&Acl>, access: Access) -> Result<(), Errno> {
     if acl_permission_check(cred, attr, list, access) {

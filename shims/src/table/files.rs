@@ -52,6 +52,9 @@ pub const OWNERS: &[Row] = &[
 const ACCESS: Support =
     Partial("permissions of directories are checked for the real owner, also where a task has dropped root");
 const AS_MKDIR: Support = Partial("permissions as with mkdir");
+const OPENS: Support = Partial(
+    "permissions as with mkdir; who writes a wrong number to /proc/PID/loginuid is not told so, and writes in vain",
+);
 const DEVICES: Support = Partial(
     "null, zero, full, random, urandom and tty open; others answer ENXIO, or with --owner-xattr override are empty files",
 );
@@ -91,7 +94,7 @@ const fn open_with_flags_in(flags: u8) -> [Case; 3] {
         Case { when: fragile, needs: Needs::ALWAYS },
         Case { when: makes, needs: OPENING },
         // To write to a file with set-id bits; to read of tasks.
-        Case::under(Needs::USER),
+        Case::under(Needs::USER.union(Needs::VIEWS)),
     ]
 }
 
@@ -99,10 +102,10 @@ const fn open_with_flags_in(flags: u8) -> [Case; 3] {
 #[rustfmt::skip]
 pub const CREATION: &[Row] = &[
     // src/family/create.rs, mknod.rs, bind.rs
-    row!(open, AS_MKDIR, x86_64: coroutine!(create::open), i386: coroutine!(create::open), cases: OPEN),
-    row!(openat, AS_MKDIR, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), cases: OPENAT),
+    row!(open, OPENS, x86_64: coroutine!(create::open), i386: coroutine!(create::open), cases: OPEN),
+    row!(openat, OPENS, x86_64: coroutine!(create::openat), i386: coroutine!(create::openat), cases: OPENAT),
     // Flags and mode are in memory, so that each call must be looked at: it may make a set-id file.
-    row!(openat2, AS_MKDIR, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
+    row!(openat2, OPENS, x86_64: coroutine!(create::openat2), i386: coroutine!(create::openat2)),
     row!(creat, AS_MKDIR, x86_64: coroutine!(create::creat), i386: coroutine!(create::creat), cases: CREAT),
     row!(mkdir, ACCESS, x86_64: coroutine!(create::mkdir), i386: coroutine!(create::mkdir), cases: MAKE),
     row!(mkdirat, ACCESS, x86_64: coroutine!(create::mkdirat), i386: coroutine!(create::mkdirat), cases: MAKE),
@@ -115,15 +118,17 @@ pub const CREATION: &[Row] = &[
 ];
 
 const BY_USERS: &[Case] = &[Case::under(Needs::USER)];
+/// By those, too, who may have opened a login uid: natively it takes no notice.
+const OPENED: &[Case] = &[Case::under(Needs::USER.union(Needs::VIEWS))];
 
 /// Calls that make a file shorter or longer.
 #[rustfmt::skip]
 pub const CONTENTS: &[Row] = &[
     // src/family/write.rs
     row!(truncate, Full, x86_64: At(write::truncate), i386: At(write::truncate), cases: BY_USERS),
-    row!(ftruncate, Full, x86_64: At(write::ftruncate), i386: At(write::ftruncate), cases: BY_USERS),
+    row!(ftruncate, Full, x86_64: At(write::ftruncate), i386: At(write::ftruncate), cases: OPENED),
     row!(truncate64, Full, i386: At(write::truncate), cases: BY_USERS),
-    row!(ftruncate64, Full, i386: At(write::ftruncate), cases: BY_USERS),
+    row!(ftruncate64, Full, i386: At(write::ftruncate), cases: OPENED),
 ];
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");

@@ -30,6 +30,8 @@ bitflags::bitflags! {
         const SENDERS = 1 << 7;
         /// Names of one file may differ in their inode numbers ([`Store::has_overlays`]).
         const OVERLAYS = 1 << 8;
+        /// The task is to see what virtual root would see in /proc: it looks at tasks, or that was asked for.
+        const VIEWS = 1 << 9;
     }
 }
 
@@ -58,7 +60,11 @@ impl Needs {
 
     /// What comes from where the guest lives. Without capabilities even root's own files have to be cared for.
     pub fn of_world(world: &World) -> Needs {
-        if world.dac_override { Needs::ALWAYS } else { Needs::all() - Needs::USERS - Needs::SENDERS }
+        if world.dac_override {
+            Needs::ALWAYS
+        } else {
+            Needs::all() - Needs::USERS - Needs::SENDERS - Needs::VIEWS
+        }
     }
 }
 

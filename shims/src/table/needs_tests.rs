@@ -91,7 +91,7 @@ proptest! {
         exists in any::<bool>(),
     ) {
         let cred = &creds()[who];
-        let recorded = Needs::from_bits_truncate(recorded) - Needs::ALWAYS - Needs::USER - Needs::USERS - Needs::SENDERS;
+        let recorded = Needs::from_bits_truncate(recorded) - Needs::ALWAYS - Needs::USER - Needs::USERS - Needs::SENDERS - Needs::VIEWS;
         let needs = Needs::of_task(cred) | recorded;
         for abi in Abi::ALL {
             for (row, entry) in ROWS.iter().filter_map(|row| Some((row, row.entry(abi)?))) {

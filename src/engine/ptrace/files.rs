@@ -18,10 +18,10 @@ use remainroot_shims::owner::{Attributes, FileId, FileSystem, Inode, Time};
 
 use super::mounts::{self, Manners, walk_may_wait};
 use super::nursery::Kin;
-use super::resolve::Journey;
+use super::resolve::{Journey, Next};
 use super::run::Run;
 use super::tracee::Tracee;
-use super::writes;
+use super::{views, writes};
 use crate::store::File;
 use crate::sys::{fd, mount};
 
@@ -66,11 +66,7 @@ pub(super) fn find_held(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Re
             if path.is_empty() {
                 return Err(Errno::ENOENT);
             }
-            let flags = match trailing {
-                Trailing::Follow => 0,
-                Trailing::Keep => libc::O_NOFOLLOW,
-            };
-            open(run, tracee, dir, path, flags).and_then(|fd| hold(run, tid, fd))
+            open(run, tracee, dir, path, flags_of(trailing)).and_then(|fd| hold(run, tid, fd))
         }
     }?;
     held.by_path = matches!(place, Place::Path { .. });
@@ -157,6 +153,15 @@ fn open_dir(run: &Run, tid: i32, dir: Dir) -> Result<OwnedFd, Errno> {
 
 /// Looks a path up as the task would, in its own root and mounts.
 fn open(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result<OwnedFd, Errno> {
+    let journey = journey(run, tracee, dir, path, flags)?;
+    match journey.at_once() {
+        Ok(found) => found,
+        Err(next) if walk_may_wait(run, tracee) => run.aside.wait(move || journey.make(next)),
+        Err(next) => journey.make(next),
+    }
+}
+
+fn journey(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result<Journey, Errno> {
     let tid = Guest::tid(tracee);
     let is_absolute = path.to_bytes().starts_with(b"/");
     let start = if is_absolute { None } else { Some(open_dir(run, tid, dir)?) };
@@ -164,12 +169,41 @@ fn open(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result
         true => Some(open_proc(run, tid, "root").map_err(Errno::new)?),
         false => None,
     };
-    let journey = Journey { tid, path: path.to_owned(), start, root, flags };
-    match journey.at_once() {
-        Ok(found) => found,
-        Err(next) if walk_may_wait(run, tracee) => run.aside.wait(move || journey.make(next)),
-        Err(next) => journey.make(next),
+    Ok(Journey { tid, process: tracee.process(), path: path.to_owned(), start, root, flags })
+}
+
+/// The same as [`find_held`] for what may be a file of /proc about a task. Links of the guest's may lead to it through
+/// /proc/self, which is the tracer for the kernel when that walks for us.
+pub(super) fn find_about_task(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Held, Errno> {
+    let held = find_held(run, tracee, place)?;
+    let Place::Path { dir, path, trailing } = *place else { return Ok(held) };
+    if !views::may_be_ours(run, &held.fd) {
+        return Ok(held);
     }
+    let journey = journey(run, tracee, dir, path, flags_of(trailing))?;
+    let found = match walk_may_wait(run, tracee) {
+        true => run.aside.wait(move || journey.make(Next::Walk)),
+        false => journey.make(Next::Walk),
+    };
+    hold(run, Guest::tid(tracee), found?)
+}
+
+const fn flags_of(trailing: Trailing) -> i32 {
+    match trailing {
+        Trailing::Follow => 0,
+        Trailing::Keep => libc::O_NOFOLLOW,
+    }
+}
+
+/// See [`Guest::may_resolve`].
+pub(super) fn may_resolve(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, resolve: u64) -> bool {
+    if tracee.has_foreign_root() && path.to_bytes().starts_with(b"/") {
+        return false;
+    }
+    // "self" is another for us, but there all the same.
+    let found = open_dir(run, Guest::tid(tracee), dir)
+        .and_then(|start| fd::open_path_resolving(start.as_raw_fd(), path, 0, resolve).map_err(Errno::new));
+    found.is_ok()
 }
 
 /// See [`Guest::sysctl`].
@@ -238,6 +272,11 @@ impl Held {
     pub(super) fn read(&self) -> Option<Vec<u8>> {
         let path = CString::new(format!("self/fd/{}", self.fd.as_raw_fd())).ok()?;
         fd::read_file(self.run.proc.as_raw_fd(), &path).ok()
+    }
+
+    /// Its descriptor, if the file system answers at once and nobody else has it.
+    pub(super) fn into_prompt(self) -> Option<OwnedFd> {
+        if self.is_prompt() { Arc::into_inner(self.fd) } else { None }
     }
 
     /// Whether the file system answers at once.

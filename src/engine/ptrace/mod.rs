@@ -5,6 +5,7 @@ mod auxv;
 mod calls;
 mod files;
 mod follow;
+mod login;
 mod mounts;
 mod news;
 mod nursery;
@@ -59,7 +60,8 @@ pub fn serve(
     let needs = Needs::of_world(&launch.world)
         | Needs::of_store(&*store)
         | Needs::of_task(&launch.cred)
-        | Needs::of_ids(&launch.cred);
+        | Needs::of_ids(&launch.cred)
+        | launch.views.needs();
     let started = start::start(launch, needs, watching.is_some()).map_err(tell_failure)?;
     leave_the_terminal();
     let run = Run::new(launch.world, store, needs, watching).map_err(tell_failure)?;

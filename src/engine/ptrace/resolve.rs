@@ -21,8 +21,10 @@ const PROC_ROOT: u64 = 1;
 
 /// A path to be walked for a task.
 pub(super) struct Journey {
-    /// The task, to be "self".
+    /// The task, to be "thread-self".
     pub tid: i32,
+    /// Its process, to be "self".
+    pub process: i32,
     /// The path.
     pub path: CString,
     /// Where a relative path starts.
@@ -92,7 +94,7 @@ impl Journey {
             if name == b".." && self.is_root(&here) {
                 continue;
             }
-            let name = CString::new(for_guest(self.tid, &here, name)).map_err(|_| libc::EINVAL)?;
+            let name = CString::new(self.for_guest(&here, name)).map_err(|_| libc::EINVAL)?;
             let next = fd::open_path(here.as_raw_fd(), &name, libc::O_NOFOLLOW)?;
             let is_last = left.is_empty();
             if !fd::is_link(next.as_fd())? || (is_last && keep_last) {
@@ -117,6 +119,23 @@ impl Journey {
             }
         }
         Ok(here)
+    }
+
+    /// "self" and "thread-self" in /proc are the guest.
+    fn for_guest(&self, here: &OwnedFd, name: Vec<u8>) -> Vec<u8> {
+        if !matches!(&name[..], b"self" | b"thread-self") || !fd::is_on_proc(here.as_fd()).unwrap_or(false) {
+            return name;
+        }
+        let stat = match fd::statx(here.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_INO) {
+            Ok(stat) if stat.stx_ino == PROC_ROOT => stat,
+            _ => return name,
+        };
+        let number = |task| pids::number_in(here, fd::inode_of(&stat).id.dev, task);
+        let process = number(self.process);
+        match &name[..] {
+            b"self" => process.to_string().into_bytes(),
+            _ => format!("{process}/task/{}", number(self.tid)).into_bytes(),
+        }
     }
 
     fn open_root(&self) -> Result<OwnedFd, i32> {
@@ -150,20 +169,4 @@ fn names(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     // What ends in a slash must be a directory, and a link is followed to it.
     let end = path.ends_with(b"/").then(|| b".".to_vec());
     inner.chain(end)
-}
-
-/// "self" and "thread-self" in /proc are the guest.
-fn for_guest(tid: i32, here: &OwnedFd, name: Vec<u8>) -> Vec<u8> {
-    if !matches!(&name[..], b"self" | b"thread-self") || !fd::is_on_proc(here.as_fd()).unwrap_or(false) {
-        return name;
-    }
-    let stat = match fd::statx(here.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_INO) {
-        Ok(stat) if stat.stx_ino == PROC_ROOT => stat,
-        _ => return name,
-    };
-    let number = pids::number_in(here, fd::inode_of(&stat).id.dev, tid);
-    match &name[..] {
-        b"self" => number.to_string().into_bytes(),
-        _ => format!("{number}/task/{number}").into_bytes(),
-    }
 }

@@ -1,6 +1,6 @@
 //! What all tasks of a run share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
@@ -139,6 +139,12 @@ pub(super) struct Run {
     pub descriptors: Arc<Descriptors>,
     /// Whether a guest has mounted another.
     pub has_other_procs: Cell<bool>,
+    /// The user namespace in which the run began, once somebody asks.
+    pub home: OnceCell<Option<u64>>,
+    /// How many have logged in.
+    sessions: Cell<u32>,
+    /// How many texts have been made by a name.
+    texts: Cell<u32>,
     /// How many tasks may still have a handle for borrowing their descriptors: each is a descriptor of the tracer's,
     /// which needs others to work with.
     pub spare_handles: Cell<u64>,
@@ -156,6 +162,12 @@ pub(super) struct Run {
     pub unknown_abi_told: Cell<bool>,
     /// Who wants to know what is done.
     pub watch: Option<Box<Watch>>,
+}
+
+/// Counts.
+fn next(count: &Cell<u32>) -> u32 {
+    count.set(count.get().wrapping_add(1));
+    count.get()
 }
 
 impl Run {
@@ -177,16 +189,38 @@ impl Run {
 
     /// A handle for borrowing a task's descriptors; `None` where the kernel has none, or too many are out.
     pub fn lend_handle(&self, tid: i32) -> Option<OwnedFd> {
-        let spare = self.spare_handles.get().checked_sub(1)?;
-        let handle = fd::open_task(tid).ok()?;
-        self.spare_handles.set(spare);
-        Some(handle)
+        let handle = if self.take_descriptor() { fd::open_task(tid).ok() } else { return None };
+        if handle.is_none() {
+            self.return_descriptor();
+        }
+        handle
+    }
+
+    /// Takes one of the descriptors that are kept for single tasks, if there are any left.
+    pub fn take_descriptor(&self) -> bool {
+        let spare = self.spare_handles.get().checked_sub(1);
+        spare.map(|spare| self.spare_handles.set(spare)).is_some()
+    }
+
+    /// It was closed.
+    pub fn return_descriptor(&self) {
+        self.spare_handles.set(self.spare_handles.get() + 1);
+    }
+
+    /// The number of the next login.
+    pub fn next_session(&self) -> u32 {
+        next(&self.sessions)
+    }
+
+    /// The number of the next text that has a name.
+    pub fn next_text(&self) -> u32 {
+        next(&self.texts)
     }
 
     /// Takes such a handle back.
     pub fn return_handle(&self, handle: OwnedFd) {
         drop(handle);
-        self.spare_handles.set(self.spare_handles.get() + 1);
+        self.return_descriptor();
     }
 
     /// Closes a guest's open file that may be on a file system which wants to be asked (`FUSE_FLUSH`): only regular
@@ -230,7 +264,7 @@ impl Run {
         let mounts = Mounts::new(&proc);
         let mut run = Run {
             tasks: RefCell::default(),
-            needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store)),
+            needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store) | first & Needs::VIEWS),
             arisen: Cell::new(first & Needs::USERS),
             wants_senders: Cell::default(),
             departed: RefCell::default(),
@@ -241,6 +275,9 @@ impl Run {
             world,
             pins: RefCell::new(Pins::new()),
             has_other_procs: Cell::default(),
+            home: OnceCell::new(),
+            sessions: Cell::default(),
+            texts: Cell::default(),
             proc_device: views::device_of(&proc),
             proc,
             descriptors: Arc::new(Descriptors::beside_proc()),

@@ -72,6 +72,11 @@ impl Filters {
         Filters { has, given: Needs::empty(), refused: false, interrupted: false, broken_off: None }
     }
 
+    /// The circumstances that they care for.
+    pub fn has(&self) -> Needs {
+        self.has | self.given
+    }
+
     /// Of a child that `parent` has just reported.
     pub fn of_child(run: &Run, parent: &Slot, child: i32) -> Filters {
         let Filters { has, given, refused, .. } = parent.filters;

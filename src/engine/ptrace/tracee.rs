@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use remainroot_shims::abi::{Abi, Call, Errno, STATX_SIZE};
-use remainroot_shims::cred::Cred;
-use remainroot_shims::guest::{Guest, Host, Loan, Node, Peer, Place, TaskFile, Whom};
+use remainroot_shims::cred::{Cred, Login};
+use remainroot_shims::guest::{Dir, Guest, Host, Loan, Node, Peer, Place, Shelf, TaskFile, Text, Whom};
 use remainroot_shims::owner::{FileId, Store, World};
 use remainroot_shims::table::Needs;
 
 use super::run::Run;
-use super::{files, peers, pids, quick, views};
+use super::{files, login, peers, pids, quick, views};
 use crate::sys::{fd, mem, process};
 
 /// A host call on its way.
@@ -47,6 +47,7 @@ pub(super) struct Tracee {
     handle: OnceCell<Option<OwnedFd>>,
     /// See [`Tracee::inner`].
     inner: Cell<Option<pids::Inner>>,
+    login: Rc<login::State>,
 }
 
 const NO_CALL: Call = Call { abi: Abi::X86_64, nr: 0, args: [0; 6] };
@@ -72,6 +73,7 @@ impl Tracee {
             dumpable: RefCell::new(Rc::new(Cell::new(1))),
             handle: OnceCell::new(),
             inner: Cell::default(),
+            login: login::State::new(Login::UNSET),
         })
     }
 
@@ -124,6 +126,7 @@ impl Tracee {
             dumpable: RefCell::new(dumpable),
             handle: OnceCell::new(),
             inner: Cell::default(),
+            login: login::State::new(self.login_now()),
         })
     }
 
@@ -140,6 +143,16 @@ impl Tracee {
     /// Notes that.
     pub fn set_inner(&self, inner: Option<pids::Inner>) {
         self.inner.set(inner);
+    }
+
+    /// Whom it has logged in as.
+    pub fn login_now(&self) -> Login {
+        self.login.now()
+    }
+
+    /// The same, for one who is going to write it.
+    pub fn login_state(&self) -> Rc<login::State> {
+        self.login.clone()
     }
 
     /// Notes the call that it stopped for.
@@ -176,7 +189,7 @@ impl Tracee {
 
     /// The circumstances that it lives under by itself.
     pub fn needs(&self) -> Needs {
-        let looks = if self.looks_at_tasks.get() { Needs::USER } else { Needs::empty() };
+        let looks = if self.looks_at_tasks.get() { Needs::VIEWS } else { Needs::empty() };
         if self.expects_filter.get() { Needs::all() } else { Needs::of_task(&self.cred.borrow()) | looks }
     }
 
@@ -326,16 +339,32 @@ impl Guest for Tracee {
         views::read(&self.run, self, place)
     }
 
-    fn lend(&self, text: &[u8]) -> Result<Box<dyn Loan>, Errno> {
-        views::lend(&self.run, self, text)
+    fn sees_views(&self) -> bool {
+        views::sees_views(&self.run, self)
     }
 
-    fn lend_path(&self, path: &CStr) -> Result<Box<dyn Loan>, Errno> {
-        views::lend_path(self, path)
+    fn lives_at_home(&self, tid: i32) -> bool {
+        views::lives_at_home(&self.run, tid)
     }
 
-    fn fill(&self, fd: i32, text: &[u8]) -> Result<(), Errno> {
-        views::fill(&self.run, self, fd, text)
+    fn id_at_home(&self, map: &CStr, id: u32) -> u32 {
+        views::id_at_home(&self.run, self.tid, map, id)
+    }
+
+    fn login(&self, tid: i32) -> Option<Login> {
+        login::of(&self.run, tid)
+    }
+
+    fn sets_login(&self, fd: i32) -> bool {
+        self.login.is_file(self, fd)
+    }
+
+    fn may_resolve(&self, dir: Dir, path: &CStr, resolve: u64) -> bool {
+        files::may_resolve(&self.run, self, dir, path, resolve)
+    }
+
+    fn lend(&self, text: &Text<'_>, shelf: Shelf<'_>) -> Result<Box<dyn Loan>, Errno> {
+        views::lend(&self.run, self, text, shelf)
     }
 
     fn lists(&self, fd: i32) {

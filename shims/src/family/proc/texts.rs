@@ -1,0 +1,81 @@
+//! What files of /proc that are about a task say: `fs/proc/array.c`, `fs/proc/base.c`, `kernel/user_namespace.c`.
+
+use std::fmt::Write;
+
+use crate::abi::{Gid, Uid};
+use crate::cred::Cred;
+
+/// What real root finds in /proc/PID/setgroups: that of the machine's first user namespace cannot be forbidden.
+pub const SETGROUPS: &str = "allow\n";
+
+/// /proc/PID/uid_map or gid_map of the machine's first user namespace, which maps every id (`uid_m_show`). `first` is what
+/// the reader's own namespace calls id 0: 0 in the first, where it is its own parent.
+pub fn full_map(first: u32) -> String {
+    format!("{:>10} {:>10} {:>10}\n", 0, first, u32::MAX)
+}
+
+/// /proc/PID/loginuid or sessionid: no newline (`proc_loginuid_read`).
+pub fn number(value: u32) -> String {
+    value.to_string()
+}
+
+/// The kernel's /proc/PID/status with other credentials, and without the tracer and the filter that come with them.
+pub fn status(native: &str, cred: &Cred) -> String {
+    let four = |ids: [u32; 4]| ids.map(|id| id.to_string()).join("\t");
+    let (uid, gid, caps) = (&cred.uid, &cred.gid, &cred.caps);
+    let mut text = String::with_capacity(native.len() + 64);
+    for line in native.lines() {
+        let name = line.split_once(':').map_or("", |(name, _)| name);
+        let value = match name {
+            "Uid" => four([uid.real, uid.effective, uid.saved, uid.fs].map(Uid::raw)),
+            "Gid" => four([gid.real, gid.effective, gid.saved, gid.fs].map(Gid::raw)),
+            "Groups" => groups(cred),
+            "CapInh" => format!("{:016x}", caps.inheritable.bits()),
+            "CapPrm" => format!("{:016x}", caps.permitted.bits()),
+            "CapEff" => format!("{:016x}", caps.effective.bits()),
+            "CapBnd" => format!("{:016x}", caps.bounding.bits()),
+            "CapAmb" => format!("{:016x}", caps.ambient.bits()),
+            "NoNewPrivs" => u8::from(cred.no_new_privs).to_string(),
+            "TracerPid" => "0".to_owned(),
+            _ => {
+                text += line;
+                text.push('\n');
+                continue;
+            }
+        };
+        let _ = writeln!(text, "{name}:\t{value}");
+    }
+    text
+}
+
+/// With a space behind the last, and also where there is none: `task_state` in `fs/proc/array.c`.
+fn groups(cred: &Cred) -> String {
+    let groups: Vec<String> = cred.groups.iter().map(|gid| gid.raw().to_string()).collect();
+    groups.join(" ") + " "
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_tells_virtual_credentials() {
+        let native = "Name:\tsh\nTracerPid:\t7\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t65534 \nNStgid:\t9\n\
+                      CapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\n";
+        let ids = [33, 4].map(|id| Gid::new(id).unwrap());
+        let cred = Cred::login(Uid::new(33).unwrap(), ids[0], ids.to_vec());
+        let expected = "Name:\tsh\nTracerPid:\t0\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\nGroups:\t4 33 \nNStgid:\t9\n\
+                        CapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\n";
+        assert_eq!(status(native, &cred), expected);
+        let alone = Cred::login(Uid::new(33).unwrap(), ids[0], vec![]);
+        assert!(status(native, &alone).contains("\nGroups:\t \n"));
+    }
+
+    #[test]
+    fn a_full_map_is_that_of_the_first_namespace() {
+        // As pam_loginuid and umoci compare it.
+        assert_eq!(full_map(0), "         0          0 4294967295\n");
+        assert_eq!(full_map(5), "         0          5 4294967295\n");
+        assert_eq!(full_map(u32::MAX), "         0 4294967295 4294967295\n");
+    }
+}
