@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use remainroot_shims::abi::Errno;
 use remainroot_shims::owner::{Attributes, FileSystem};
 
+use super::disk;
 use crate::sys::tell::harmless;
 use crate::sys::xattr::Name;
 use crate::sys::{fd, xattr};
@@ -13,6 +14,8 @@ use crate::sys::{fd, xattr};
 /// A file of this process's, of whatever kind, by a descriptor of whatever kind.
 pub struct File<'a> {
     fd: BorrowedFd<'a>,
+    /// Where /proc is.
+    proc: &'static str,
     /// What names it to the calls that take no descriptor: a path, from this directory on.
     dir: Option<BorrowedFd<'a>>,
     path: CString,
@@ -32,8 +35,8 @@ impl Descriptors {
     /// The file that one of them is for.
     pub fn file<'a>(&'a self, fd: BorrowedFd<'a>) -> File<'a> {
         match &self.0 {
-            Some(dir) => File::named(fd, Some(dir.as_fd()), ""),
-            None => File::named(fd, None, "self/fd/"),
+            Some(dir) => File::named(fd, Some(dir.as_fd()), "", ""),
+            None => File::named(fd, None, "", "self/fd/"),
         }
     }
 }
@@ -41,13 +44,13 @@ impl Descriptors {
 impl<'a> File<'a> {
     /// Where /proc has its usual place.
     pub fn new(fd: BorrowedFd<'a>) -> File<'a> {
-        File::named(fd, None, "/proc/self/fd/")
+        File::named(fd, None, "/proc/", "/proc/self/fd/")
     }
 
-    fn named(fd: BorrowedFd<'a>, dir: Option<BorrowedFd<'a>>, before: &str) -> File<'a> {
+    fn named(fd: BorrowedFd<'a>, dir: Option<BorrowedFd<'a>>, proc: &'static str, before: &str) -> File<'a> {
         // A number holds no NUL.
         let path = CString::new(format!("{before}{}", fd.as_raw_fd())).unwrap_or_default();
-        File { fd, dir, path }
+        File { fd, proc, dir, path }
     }
 
     fn name(&self) -> Name<'_> {
@@ -62,7 +65,12 @@ impl Attributes for File<'_> {
     fn file_system(&self) -> Result<FileSystem, Errno> {
         let found = fd::file_system(self.fd.as_fd()).map_err(Errno::new)?;
         let overlay = found.kind == fd::OVERLAYFS_SUPER_MAGIC;
-        Ok(FileSystem { fsid: (found.id != 0).then_some(found.id), overlay, full: found.available == 0 })
+        // The number of a device is another's the next time; the disk may know its own.
+        let fsid = (found.id != 0).then(|| match disk::is_number(self.fd, found.id) {
+            true => disk::identity(self.proc, self.fd).unwrap_or(found.id),
+            false => found.id,
+        });
+        Ok(FileSystem { fsid, overlay, full: found.available == 0 })
     }
 
     fn generation(&self) -> Option<u64> {

@@ -4,6 +4,7 @@
 mod cache;
 mod changes;
 mod database;
+mod disk;
 mod entry;
 #[cfg(test)]
 mod fake;

@@ -17,7 +17,8 @@ pub struct System {
     pub key: u64,
     /// Whether it is an overlay.
     pub overlay: bool,
-    /// Whether the key is the number of its device (XFS, F2FS, FAT, …): the next time that may be another's.
+    /// Whether the key is the number of its device (FAT, …), because the disk does not say which it is: the next time that
+    /// may be another's.
     pub by_number: bool,
 }
 

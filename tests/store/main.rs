@@ -2,6 +2,7 @@
 //! cannot be kept. Everything runs as an unprivileged user.
 
 mod carried;
+mod disks;
 mod full;
 mod overlay;
 #[path = "../support/mod.rs"]
