@@ -6,19 +6,16 @@
 set -eu
 tree=$(realpath "$1") remainroot=$2
 
-state=$(mktemp -d "${HOME:?}/engine-XXXXXX")
-# More than 50 characters are refused.
-XDG_RUNTIME_DIR=$(mktemp -d /tmp/engine-XXXXXX)
-export XDG_RUNTIME_DIR HOME="$state"
-finish() {
+# shellcheck source-path=SCRIPTDIR/../support
+. "$(dirname "$0")/podman.sh"
+export HOME="$state"
+ends() {
     podman rm --force --time 5 --all > /dev/null 2>&1 || true
-    # The process that holds podman's namespaces outlives it.
-    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
-        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
-    fi
-    "$remainroot" -- rm -rf "$state" "$XDG_RUNTIME_DIR"
 }
-trap finish EXIT
+remove() {
+    # Directories of the images may be read-only.
+    "$remainroot" -- rm -rf "$@"
+}
 
 cd "$state"
 cat > storage.conf <<EOT

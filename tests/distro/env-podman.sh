@@ -9,23 +9,12 @@ set -eu
 tree=$1 binary=$2
 shift 2
 
-# Images are large and belong below HOME. The directory for sockets must be the user's alone, and its path short: more
-# than 50 characters are refused.
-state=$(mktemp -d "${HOME:?}/podman-XXXXXX")
-XDG_RUNTIME_DIR=$(mktemp -d /tmp/podman-XXXXXX)
-export XDG_RUNTIME_DIR
+# shellcheck source-path=SCRIPTDIR/../support
+. "$(dirname "$0")/podman.sh"
 podman() {
-    command podman --root "$state/root" --runroot "$XDG_RUNTIME_DIR/run" --runtime runc --cgroup-manager cgroupfs \
-        --storage-driver vfs --storage-opt vfs.ignore_chown_errors=true --log-level error "$@"
+    # shellcheck disable=SC2086 # words of their own
+    command podman $podman_words --runtime runc "$@"
 }
-finish() {
-    # The process that holds podman's namespaces outlives it.
-    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
-        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
-    fi
-    rm -rf "$state" "$XDG_RUNTIME_DIR"
-}
-trap finish EXIT
 
-tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
+imported "$tree" remainroot-test
 podman run --rm --network host --volume "$binary:/usr/local/bin/remainroot:ro" remainroot-test "$@"

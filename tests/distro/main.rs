@@ -51,6 +51,7 @@ impl Site {
             fs::copy(script(name), lab.path().join(name)).expect("a copy of a script");
         }
         fs::copy(script("programs/natively.sh"), lab.path().join("natively.sh")).expect("a copy of a script");
+        fs::copy(script("../support/podman.sh"), lab.path().join("podman.sh")).expect("a copy of a script");
         let settle = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/proof/settle.sh");
         fs::copy(settle, lab.path().join("proof-settle.sh")).expect("a copy of a script");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time behind 1970");

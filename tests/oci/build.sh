@@ -6,19 +6,12 @@
 set -eu
 tree=$1 remainroot=$2
 
-state=$(mktemp -d "${HOME:?}/build-XXXXXX")
-# More than 50 characters are refused.
-XDG_RUNTIME_DIR=$(mktemp -d /tmp/build-XXXXXX)
-export XDG_RUNTIME_DIR
-finish() {
-    # The process that holds podman's namespaces outlives it.
-    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
-        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
-    fi
+# shellcheck source-path=SCRIPTDIR/../support
+. "$(dirname "$0")/podman.sh"
+remove() {
     # Directories of the images may be read-only.
-    "$remainroot" -- rm -rf "$state" "$XDG_RUNTIME_DIR"
+    "$remainroot" -- rm -rf "$@"
 }
-trap finish EXIT
 
 export HOME="$state"
 cd "$state"

@@ -3,24 +3,14 @@
 set -u
 tree=$1 hooks=$2
 
-state=$(mktemp -d "${HOME:?}/podman-XXXXXX")
-# More than 50 characters are refused.
-XDG_RUNTIME_DIR=$(mktemp -d /tmp/podman-XXXXXX)
-export XDG_RUNTIME_DIR
+# shellcheck source-path=SCRIPTDIR/../support
+. "$(dirname "$0")/podman.sh"
 podman() {
-    command podman --root "$state/root" --runroot "$XDG_RUNTIME_DIR/run" --runtime runc --cgroup-manager cgroupfs \
-        --storage-driver vfs --storage-opt vfs.ignore_chown_errors=true --log-level error --hooks-dir "$hooks" "$@"
+    # shellcheck disable=SC2086 # words of their own
+    command podman $podman_words --runtime runc --hooks-dir "$hooks" "$@"
 }
-finish() {
-    # The process that holds podman's namespaces outlives it.
-    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
-        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
-    fi
-    rm -rf "$state" "$XDG_RUNTIME_DIR"
-}
-trap finish EXIT
 
-tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
+imported "$tree" remainroot-test
 # Owners are the container's: they are there when it is started again.
 podman create --name twice --network host remainroot-test sh -c \
     '[ -p /tmp/f ] || { mkfifo /tmp/f; chown 33:4 /tmp/f; }; stat -c %u:%g /tmp/f' > /dev/null

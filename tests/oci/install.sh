@@ -3,21 +3,16 @@
 set -u
 tree=$1 remainroot=$2
 
-# More than 50 characters are refused.
-XDG_RUNTIME_DIR=$(mktemp -d /tmp/podman-XXXXXX)
-export XDG_RUNTIME_DIR
-finish() {
-    # The process that holds podman's namespaces outlives it.
-    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
-        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
-    fi
-    rm -rf "$XDG_RUNTIME_DIR" "$HOME/.local/share/containers"
+# shellcheck source-path=SCRIPTDIR/../support
+. "$(dirname "$0")/podman.sh"
+remove() {
+    # Here, images are where podman has them if nobody says otherwise.
+    rm -rf "$@" "$HOME/.local/share/containers"
 }
-trap finish EXIT
 
 "$remainroot" oci install --engine podman --runtime runc >&2 || exit
 # The tree is the user's own, and so are its owners in the archive: unpacked, they are not root's.
-tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
+imported "$tree" remainroot-test
 # No network of its own: that takes /dev/net/tun, which not every machine gives to users.
 podman run --rm --network host -u www-data remainroot-test id
 podman run --name kept --network host -u 33 remainroot-test id

@@ -54,6 +54,7 @@ impl Site {
         let home = lab.home("home");
         let tree = home.join("tree");
         let script = lab.copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oci/tree.sh"), "tree.sh");
+        lab.copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/podman.sh"), "podman.sh");
         let site = Site { lab, home, tree };
         site.known_by_name();
         let (out, err, status) =

@@ -53,7 +53,7 @@ fn containers_are_other_users(test: &str, runtime: &str) {
     let site = Site::new();
     let link = site.lab.path().join(format!("remainroot-{runtime}"));
     std::os::unix::fs::symlink(site.lab.remainroot(), &link).expect("a link");
-    let [script, terminal] = ["podman.sh", "terminal.py"]
+    let [script, terminal] = ["containers.sh", "terminal.py"]
         .map(|name| site.lab.copy(&format!("{}/tests/oci/{name}", env!("CARGO_MANIFEST_DIR")), name));
     let mut command = site.user(&["sh".as_ref(), &script, &site.tree, &link, &terminal]);
     let (out, err, status) = text(&command.output().expect("sh starts"));

@@ -1,33 +1,20 @@
 #!/bin/sh
-# A user's containers by podman with remainroot as its runtime: podman.sh TREE RUNTIME TERMINAL.PY
+# A user's containers by podman with remainroot as its runtime: containers.sh TREE RUNTIME TERMINAL.PY
 #
-# The user needs no subuid ranges: with ignore_chown_errors podman gives all files to the one uid that is mapped. What is
-# printed is for the test to look at.
+# What is printed is for the test to look at.
 set -u
 tree=$1 runtime=$2 terminal=$3
 
-state=$(mktemp -d "${HOME:?}/podman-XXXXXX")
-# More than 50 characters are refused.
-XDG_RUNTIME_DIR=$(mktemp -d /tmp/podman-XXXXXX)
-export XDG_RUNTIME_DIR
-command="podman --root $state/root --runroot $XDG_RUNTIME_DIR/run --runtime $runtime --cgroup-manager cgroupfs
-    --storage-driver vfs --storage-opt vfs.ignore_chown_errors=true --log-level error"
+# shellcheck source-path=SCRIPTDIR/../support
+. "$(dirname "$0")/podman.sh"
 podman() {
     # shellcheck disable=SC2086 # words of their own
-    command $command "$@"
+    command podman $podman_words --runtime "$runtime" "$@"
     status=$?
     [ $status = 0 ] || echo "status $status"
 }
-finish() {
-    # The process that holds podman's namespaces outlives it.
-    if [ -s "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid" ]; then
-        kill "$(cat "$XDG_RUNTIME_DIR/libpod/tmp/pause.pid")"
-    fi
-    rm -rf "$state" "$XDG_RUNTIME_DIR"
-}
-trap finish EXIT
 
-tar -C "$tree" -c . | podman import --quiet - remainroot-test > /dev/null
+imported "$tree" remainroot-test
 podman run --rm --network host remainroot-test sh -c 'id; exit 4'
 podman run --rm --network host --user www-data remainroot-test sh -c 'id; echo $HOME; touch /tmp/x; stat -c %u:%g /tmp/x'
 podman run --rm --network host --user 33 --security-opt no-new-privileges remainroot-test id
@@ -62,6 +49,6 @@ podman stop --time 20 health
 podman rm health > /dev/null
 
 # shellcheck disable=SC2086
-python3 "$terminal" $command
+python3 "$terminal" podman $podman_words --runtime "$runtime"
 podman wait tty
 podman rm tty > /dev/null
