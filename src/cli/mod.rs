@@ -15,11 +15,12 @@ mod syscalls;
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::oci::install::{Mode, Task};
+use crate::sandbox::why_io;
 use crate::{oci, run};
 use args::{Cli, Oci, RuntimeArg, Sub};
 
@@ -80,7 +81,7 @@ fn execute(cli: Cli) -> Result<i32> {
 fn print(text: &str) -> Result<i32> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
+            bail!("cannot write to standard output: {}", why_io(&error))
         }
         _ => Ok(0),
     }
@@ -90,10 +91,13 @@ fn print(text: &str) -> Result<i32> {
 /// is no failure.
 fn say(error: &clap::Error) -> i32 {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            0
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                crate::tell!("cannot write to standard output: {}", why_io(&error));
+                OUR_FAILURE
+            }
+            _ => 0,
+        },
         // Help that nobody asked for goes to stderr.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();

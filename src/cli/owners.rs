@@ -13,6 +13,7 @@ use crate::owners::import::{self, From, Outcome};
 use crate::owners::show::{self, Depth};
 use crate::owners::verify::{self, Repair, Verdict};
 use crate::owners::{Tree, Trouble, World, diff, enter, set};
+use crate::sandbox::why_io;
 use crate::store::{self, Choice, Kept};
 
 /// Exit status where two things are not alike.
@@ -144,7 +145,7 @@ fn import(format: ImportArg, args: StoreArgs, tree: &Path, file: Option<PathBuf>
 fn print(text: &str) -> Result<(), Trouble> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Trouble::new(format!("cannot write to standard output: {error}"))),
+        Err(error) => Err(Trouble::new(format!("cannot write to standard output: {}", why_io(&error)))),
         Ok(()) => Ok(()),
     }
 }

@@ -61,9 +61,10 @@ pub fn exec(command: &OsStr, errno: i32) -> (i32, Trouble) {
                 "it must be a file with execute permission (chmod +x {command}), and not on a noexec mount"
             )),
         ),
-        Errno::ENOEXEC => {
-            (CANNOT_RUN, trouble("not a program that this machine can run (another architecture?)"))
-        }
+        Errno::ENOEXEC => (
+            CANNOT_RUN,
+            trouble("not a program that this machine can run: made for another architecture, or damaged"),
+        ),
         errno => (CANNOT_RUN, trouble(why(errno))),
     }
 }

@@ -36,9 +36,12 @@ impl fmt::Display for Trouble {
 
 impl std::error::Error for Trouble {}
 
-/// An errno in words.
+/// An errno in words, which are strerror(3)'s.
 pub fn why(errno: nix::errno::Errno) -> &'static str {
-    errno.desc()
+    match errno {
+        nix::errno::Errno::EAGAIN => "Resource temporarily unavailable",
+        errno => errno.desc(),
+    }
 }
 
 /// The errno of an I/O error, in words.

@@ -186,6 +186,9 @@ fn refused(step: &str, errno: Errno, mounts: bool) -> Trouble {
         Errno::EPERM | Errno::EACCES => "a security module forbids it",
         Errno::ENOSPC | Errno::EUSERS => "too many are in use or nested (sysctl user.max_user_namespaces)",
         Errno::EINVAL | Errno::ENOSYS => "this kernel was built without them (CONFIG_USER_NS)",
+        Errno::EMFILE | Errno::ENFILE => {
+            return Trouble::new(what).mended_by("the limit of open files is reached: see ulimit -n");
+        }
         _ => return Trouble::new(what).mended_by(way_out),
     };
     Trouble::new(format!("{what} ({cause})")).mended_by(way_out)

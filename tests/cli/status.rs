@@ -40,6 +40,44 @@ fn a_program_that_is_not_found() {
 }
 
 #[test]
+fn a_program_for_another_machine_is_no_script() {
+    let lab = Lab::new();
+    let home = lab.home("home");
+    let program = |name: &str, content: &[u8]| {
+        let path = home.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    // e_type and e_machine: ET_EXEC, EM_AARCH64.
+    let mut header = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\xb7\0".to_vec();
+    header.resize(64, 0);
+    let other = program("other", &header);
+    let (out, err, status) = finish(lab.command().arg(&other));
+    assert_eq!((out.as_str(), status), ("", Some(126)), "{err}");
+    let told =
+        format!("remainroot: {}: cannot be run: not a program that this machine can run", other.display());
+    assert!(err.starts_with(&told), "{err}");
+    let script = program("script", b"echo $1\n");
+    assert_eq!(finish(lab.command().arg(&script).arg("x")), ("x\n".to_owned(), String::new(), Some(0)));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let lab = Lab::new();
+    for words in [&["--version"][..], &["--help"], &["syscalls"], &["doctor"], &["owners", "show", "/"]] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = lab.command().args(words).stdout(full).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{words:?}: {err}");
+        assert_eq!(
+            err, "remainroot: cannot write to standard output: No space left on device\n",
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
 fn mistyped_words_get_a_hint() {
     let lab = Lab::new();
     for (words, expected, hint) in [

@@ -1,6 +1,9 @@
 //! Starting the first guest: fork, seize, filter, exec.
 
+use std::ffi::{CStr, OsStr};
+use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use remainroot_shims::table::{self, Needs, Row};
 
@@ -94,7 +97,9 @@ fn become_guest(launch: &Launch, program: &[seccomp::Insn], mut wait: PipeReader
     for path in &launch.candidates {
         match process::exec(path, &launch.argv, &launch.env) {
             libc::ENOENT | libc::ENOTDIR => {}
-            // As execvp(3): what the kernel does not know is taken for a shell script.
+            // As execvp(3): what the kernel does not know is taken for a shell script. A shell would read an ELF file, of
+            // another architecture perhaps, as commands.
+            libc::ENOEXEC if is_elf(path) => fail(SAYS_EXEC, libc::ENOEXEC),
             libc::ENOEXEC => {
                 let script = [c"/bin/sh".to_owned(), path.clone()].into_iter();
                 let argv: Vec<_> = script.chain(launch.argv.iter().skip(1).cloned()).collect();
@@ -107,6 +112,13 @@ fn become_guest(launch: &Launch, program: &[seccomp::Insn], mut wait: PipeReader
         }
     }
     fail(SAYS_EXEC, worst)
+}
+
+/// Whether a file says that it is in the machine's own format, for whichever machine. One that cannot be read does not.
+fn is_elf(path: &CStr) -> bool {
+    let mut start = [0; 4];
+    let file = File::open(OsStr::from_bytes(path.to_bytes()));
+    file.and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"\x7fELF"
 }
 
 impl Started {
