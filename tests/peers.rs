@@ -8,15 +8,19 @@ use std::process::Command;
 use support::{Lab, Machine, can_compile, is_root};
 
 fn agrees(scenario: &str) {
+    both_agree("peers", scenario);
+}
+
+fn both_agree(program: &str, scenario: &str) {
     for machine in [Machine::X86_64, Machine::I386] {
         let name = format!("{scenario} ({machine:?})");
         if !can_compile(&name, machine) {
             continue;
         }
         let lab = Lab::new();
-        let guest = lab.guest("peers", machine);
+        let (guest, home) = (lab.guest(program, machine), lab.home("home"));
         let bounded = |mut command: Command| {
-            command.current_dir(lab.path()).args(["--kill-after=5", "60"]);
+            command.current_dir(&home).args(["--kill-after=5", "60"]);
             command
         };
         let mut natively = bounded(lab.natively("timeout"));
@@ -53,6 +57,24 @@ fn priorities_limits_and_memory_are_those_of_the_same_user() {
 #[test]
 fn sockets_know_whose_the_other_end_is() {
     agrees("sockets");
+}
+
+/// Whatever becomes of those who made them.
+#[test]
+fn sockets_show_the_ids_of_the_moment_at_which_they_were_connected() {
+    both_agree("sockets", "connections");
+    both_agree("sockets", "passed");
+    both_agree("sockets", "elsewhere");
+}
+
+#[test]
+fn pairs_of_sockets_show_whose_they_were_made() {
+    both_agree("sockets", "pairs");
+}
+
+#[test]
+fn of_many_connections_each_shows_its_own_ids() {
+    both_agree("sockets", "many");
 }
 
 #[test]

@@ -300,10 +300,25 @@ pub trait Guest {
     }
 
     /// The credentials of whoever is at the other end of a descriptor of the guest's that is a socket of AF_UNIX
-    /// (`SO_PEERCRED`), as they are now, or were when that process ended. `None` where the kernel knows best.
+    /// (`SO_PEERCRED`), as they were when it connected, listened, or made the pair. `None` where the kernel knows best.
     fn socket_peer(&self, _: i32) -> Option<Rc<Cred>> {
         None
     }
+
+    /// Tells the engine that the task is about to connect a socket, whose other end will see its ids. A number of the
+    /// socket's, if [`Guest::connected`] is to be told what came of it.
+    fn connects(&self, _fd: i32) -> Option<u64> {
+        None
+    }
+
+    /// What came of it: whether it is connected.
+    fn connected(&self, _fd: i32, _socket: u64, _done: bool) {}
+
+    /// Tells the engine that the task is about to let a socket listen: those who connect will see its ids.
+    fn listens(&self, _fd: i32) {}
+
+    /// Tells the engine that the task has made a pair of sockets, which show its ids to each other.
+    fn pairs(&self, _fds: [i32; 2]) {}
 
     /// Tells the engine that somebody wants to know who sends messages.
     fn wants_senders(&self) {}

@@ -1,6 +1,7 @@
 //! The only unsafe code: the kernel's interfaces that no crate wraps in the shape we need. Each function is a thin,
 //! typed skin over one call; nothing here decides anything.
 
+pub mod diag;
 pub mod fd;
 pub mod fiber;
 pub mod inherit;

@@ -292,6 +292,9 @@ pub fn of(name: &str) -> Option<Signature> {
         "recvmsg" => (&[Fd, Hex, Hex], "scm_recv_unix"),
         "sendmmsg" => (&[Fd, Hex, Int, Hex], "scm_check_creds"),
         "recvmmsg" | "recvmmsg_time64" => (&[Fd, Hex, Int, Hex, Hex], "scm_recv_unix"),
+        "connect" => (&[Fd, Address, Int], "prepare_peercred"),
+        "listen" => (&[Fd, Int], "prepare_peercred"),
+        "socketpair" => (&[Int, Hex, Int, Hex], "prepare_peercred"),
         "getsockopt" => (&[Fd, Int, Int, Hex, Hex], "sk_getsockopt"),
         // Without a shim, and told of all the same.
         "ptrace" | "quotactl" | "quotactl_fd" | "keyctl" | "bpf" => (&[Int, Hex, Hex, Hex], ""),

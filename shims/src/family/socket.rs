@@ -1,4 +1,5 @@
-//! Who is at the other end of a socket: `sk_getsockopt` in `net/core/sock.c`. The kernel knows real ids alone.
+//! Who is at the other end of a socket: `sk_getsockopt` in `net/core/sock.c`, and the calls that tell the other end, all
+//! of `net/unix/af_unix.c`. The kernel knows real ids alone.
 
 use std::rc::Rc;
 
@@ -9,6 +10,12 @@ use crate::guest::{Answer, Guest, Host, host};
 /// The operation of socketcall(2) that is getsockopt(2).
 pub const SOCKETCALL_GETSOCKOPT: u32 = 15;
 
+/// That which is connect(2).
+pub const SOCKETCALL_CONNECT: u32 = 3;
+/// That which is listen(2).
+pub const SOCKETCALL_LISTEN: u32 = 4;
+/// That which is socketpair(2).
+pub const SOCKETCALL_SOCKETPAIR: u32 = 8;
 /// That which is setsockopt(2).
 pub const SOCKETCALL_SETSOCKOPT: u32 = 14;
 /// That which is sendmsg(2).
@@ -19,6 +26,9 @@ pub const SOCKETCALL_RECVMSG: u32 = 17;
 pub const SOCKETCALL_RECVMMSG: u32 = 19;
 /// That which is sendmmsg(2).
 pub const SOCKETCALL_SENDMMSG: u32 = 20;
+
+/// `AF_UNIX`.
+pub const AF_UNIX: u32 = 1;
 
 /// `SOL_SOCKET`.
 const SOL_SOCKET: i32 = 1;
@@ -58,7 +68,10 @@ pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let mut args = [0; 20];
     let taken = match call.uint(0) {
         SOCKETCALL_GETSOCKOPT | SOCKETCALL_SETSOCKOPT => 20,
+        SOCKETCALL_SOCKETPAIR => 16,
         SOCKETCALL_SENDMSG | SOCKETCALL_RECVMSG | SOCKETCALL_SENDMMSG | SOCKETCALL_RECVMMSG => 12,
+        SOCKETCALL_CONNECT => 12,
+        SOCKETCALL_LISTEN => 8,
         _ => return bind::socketcall(guest, call).await,
     };
     if guest.read(call.word(1), &mut args[..taken]).is_err() {
@@ -71,6 +84,12 @@ pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
             return message::setsockopt(&*guest, &call);
         }
         SOCKETCALL_SETSOCKOPT => return Answer::Native,
+        SOCKETCALL_CONNECT => return connect_to(guest, word(0) as i32, word(1).into(), word(2)).await,
+        SOCKETCALL_LISTEN => {
+            guest.listens(word(0) as i32);
+            return Answer::Native;
+        }
+        SOCKETCALL_SOCKETPAIR => return make_pair(guest, word(0), word(3).into()).await,
         SOCKETCALL_SENDMSG => return message::send(guest, call, word(1).into(), 1).await,
         SOCKETCALL_SENDMMSG => return message::send(guest, call, word(1).into(), word(2)).await,
         SOCKETCALL_RECVMSG => return message::receive(guest, call, word(1).into()).await,
@@ -87,6 +106,49 @@ pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
     ask(guest, question).await
 }
 
+/// connect(2).
+pub async fn connect(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    connect_to(guest, call.int(0), call.word(1), call.uint(2)).await
+}
+
+async fn connect_to(guest: Rc<dyn Guest>, fd: i32, address: u64, length: u32) -> Answer {
+    let mut family = [0; 2];
+    if (length as usize) < family.len()
+        || guest.read(address, &mut family).is_err()
+        || u32::from(u16::from_ne_bytes(family)) != AF_UNIX
+    {
+        return Answer::Native;
+    }
+    if let Some(socket) = guest.connects(fd) {
+        let result = host(&guest, Host::Native).await;
+        guest.connected(fd, socket, result.is_ok());
+    }
+    Answer::Native
+}
+
+/// listen(2).
+pub fn listen(guest: &dyn Guest, call: &Call) -> Answer {
+    guest.listens(call.int(0));
+    Answer::Native
+}
+
+/// socketpair(2).
+pub async fn socketpair(guest: Rc<dyn Guest>, call: Call) -> Answer {
+    make_pair(guest, call.uint(0), call.word(3)).await
+}
+
+/// Nobody has the other end before the call returns.
+async fn make_pair(guest: Rc<dyn Guest>, family: u32, fds: u64) -> Answer {
+    if family == AF_UNIX
+        && !guest.cred().is_plain_root()
+        && host(&guest, Host::Native).await.is_ok()
+        && let (Ok(one), Ok(other)) = (read_u32(&*guest, fds), read_u32(&*guest, fds.wrapping_add(4)))
+    {
+        guest.pairs([one as i32, other as i32]);
+    }
+    Answer::Native
+}
+
 async fn ask(guest: Rc<dyn Guest>, question: Question) -> Answer {
     match (question.level, question.name) {
         (SOL_SOCKET, SO_PEERCRED) => peer_ids(guest, question).await,
@@ -97,14 +159,15 @@ async fn ask(guest: Rc<dyn Guest>, question: Question) -> Answer {
 
 /// The kernel says which process it is, and we say whose. A buffer may be too short for all of it.
 async fn peer_ids(guest: Rc<dyn Guest>, question: Question) -> Answer {
-    let Some(cred) = guest.socket_peer(question.fd).filter(|cred| !cred.is_plain_root()) else {
-        return Answer::Native;
-    };
-    if host(&guest, Host::Native).await.is_err() {
+    let Some(cred) = guest.socket_peer(question.fd) else { return Answer::Native };
+    let ids = [cred.uid.effective.raw(), cred.gid.effective.raw()];
+    // What the kernel says by itself.
+    let native = [guest.world().root_uid, guest.world().root_gid];
+    if ids == native || host(&guest, Host::Native).await.is_err() {
         return Answer::Native;
     }
     let length = read_u32(&*guest, question.length).map_or(0, |length| length as usize).min(UCRED_SIZE);
-    let ids = [cred.uid.effective.raw(), cred.gid.effective.raw()].map(u32::to_ne_bytes).concat();
+    let ids = ids.map(u32::to_ne_bytes).concat();
     if let Some(part) = length.checked_sub(UCRED_IDS) {
         // The kernel has just written there.
         let _ = guest.write(question.value + UCRED_IDS as u64, &ids[..part]);

@@ -67,6 +67,14 @@ const BIND: &[Case] = &[
     Case { when: When::OneOf { arg: 0, values: &[bind::SOCKETCALL_BIND] }, needs: MAKING },
     // Which option is in memory.
     Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_GETSOCKOPT] }, needs: Needs::USERS },
+    Case {
+        when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_CONNECT, socket::SOCKETCALL_SOCKETPAIR] },
+        needs: Needs::USER,
+    },
+    Case {
+        when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_LISTEN] },
+        needs: Needs::USER.union(Needs::USERS),
+    },
     Case { when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SETSOCKOPT] }, needs: Needs::ALWAYS },
     Case {
         when: When::OneOf { arg: 0, values: &[socket::SOCKETCALL_SENDMSG, socket::SOCKETCALL_SENDMMSG] },

@@ -110,7 +110,7 @@ passed! {
     /// Sockets and messages between processes.
     COMMUNICATION =
     "nothing about ids": both [
-        listen shutdown getsockname getpeername accept4 sendto recvfrom connect socketpair
+        shutdown getsockname getpeername accept4 sendto recvfrom
     ] x86_64 [accept];
     "raw and packet sockets need a network namespace that is the guest's own: EPERM elsewhere": both [socket];
     "owners of IPC objects are real ids: root's, whoever makes them; others cannot be set": both [

@@ -19,8 +19,6 @@ const SECCOMP: &[Case] =
 const SENDER: &str = "the uid that the receiver sees is the real one";
 const RAISING: &str = "raising a priority needs root of the machine";
 const HARD: &str = "raising a hard limit needs root of the machine";
-const PEERS: &str =
-    "a peer's ids are those that it has now, or had when it ended; natively those of its connect or listen";
 
 /// Whoever is whole root may do all of it.
 const DROPPED_ONLY: &[Case] = &[Case::under(Needs::USER)];
@@ -36,6 +34,10 @@ const PASSING: &[Case] =
     &[Case { when: When::OneOf { arg: 2, values: &[message::SO_PASSCRED] }, needs: Needs::ALWAYS }];
 const SENDING: &[Case] = &[Case::under(Needs::USER.union(Needs::SENDERS))];
 const RECEIVING: &[Case] = &[Case::under(Needs::SENDERS)];
+/// Root may listen anew on what a user has let listen.
+const LISTENING: &[Case] = &[Case::under(Needs::USER.union(Needs::USERS))];
+const PAIRING: &[Case] =
+    &[Case { when: When::OneOf { arg: 0, values: &[socket::AF_UNIX] }, needs: Needs::USER }];
 const PEER: &[Case] = &[
     Case { when: When::OneOf { arg: 2, values: &[socket::SO_PEERGROUPS] }, needs: Needs::ALWAYS },
     Case { when: When::OneOf { arg: 2, values: &[socket::SO_PEERCRED] }, needs: Needs::USERS },
@@ -89,5 +91,8 @@ pub const ROWS: &[Row] = &[
     row!(sendmmsg, Partial(NAMED), x86_64: coroutine!(message::sendmmsg), i386: coroutine!(message::sendmmsg), cases: SENDING),
     row!(recvmmsg, Partial(NAMED), x86_64: coroutine!(message::recvmmsg), i386: coroutine!(message::recvmmsg), cases: RECEIVING),
     row!(recvmmsg_time64, Partial(NAMED), i386: coroutine!(message::recvmmsg), cases: RECEIVING),
-    row!(getsockopt, Partial(PEERS), x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
+    row!(connect, Full, x86_64: coroutine!(socket::connect), i386: coroutine!(socket::connect), cases: DROPPED_ONLY),
+    row!(listen, Full, x86_64: At(socket::listen), i386: At(socket::listen), cases: LISTENING),
+    row!(socketpair, Full, x86_64: coroutine!(socket::socketpair), i386: coroutine!(socket::socketpair), cases: PAIRING),
+    row!(getsockopt, Full, x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
 ];

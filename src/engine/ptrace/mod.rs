@@ -15,6 +15,7 @@ mod pin;
 mod quick;
 mod resolve;
 mod run;
+mod sockets;
 mod start;
 mod stop;
 mod strict;
@@ -64,7 +65,7 @@ pub fn serve(
         | launch.views.needs();
     let started = start::start(launch, needs, watching.is_some()).map_err(tell_failure)?;
     leave_the_terminal();
-    let run = Run::new(launch.world, store, needs, watching).map_err(tell_failure)?;
+    let run = Run::new(launch, store, needs, watching).map_err(tell_failure)?;
     let main = started.pid;
     let first = Tracee::first(run.clone(), main, launch.cred.clone());
     run.tasks.borrow_mut().insert(main, Slot::new(first, Filters::first(needs)));
@@ -262,6 +263,7 @@ impl Engine {
             self.adopt_orphans_of(slot.tracee);
             if process == tid {
                 self.run.departed.borrow_mut().note(tid, cred, inner);
+                self.run.sockets.borrow_mut().ended(tid);
             }
         }
         if tid != self.main {

@@ -104,6 +104,7 @@ impl Engine {
             let mut tasks = self.run.tasks.borrow_mut();
             let pin = tasks.get(parent.tid()).map(|parent| self.run.pins.borrow_mut().inherited(&parent.pin));
             self.run.departed.borrow_mut().forget(child);
+            self.run.sockets.borrow_mut().forget(child);
             tasks.insert(child, Slot { pin: pin.unwrap_or_default(), ..Slot::new(tracee, filters) });
         }
         if let Some(newborn) = self.nursery.newborns.remove(&child) {

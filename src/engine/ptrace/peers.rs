@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 
 use ahash::AHashMap;
@@ -120,16 +120,6 @@ fn by_handle(run: &Run, tid: i32, fd: i32) -> Option<i32> {
     let text = String::from_utf8_lossy(&text);
     let pid = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
     pid.trim().parse().ok().filter(|pid| *pid > 0)
-}
-
-/// See [`Guest::socket_peer`].
-pub(super) fn socket_peer(run: &Run, tracee: &Tracee, fd: i32) -> Option<Rc<Cred>> {
-    let socket = tracee.borrow_fd(fd)?.ok()?;
-    // As the tracer sees them: others have ids of their own.
-    let ours = |cred: &libc::ucred| cred.pid > 0 && cred.uid == run.world.root_uid;
-    let who = peer::of_socket(socket.as_fd()).filter(ours);
-    run.close(socket);
-    cred_of(run, who?.pid)
 }
 
 #[cfg(test)]

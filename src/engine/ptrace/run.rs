@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use remainroot_shims::cred::Cred;
 use remainroot_shims::guest::Coroutine;
 use remainroot_shims::owner::{Store, World};
 use remainroot_shims::table::Needs;
@@ -16,13 +17,14 @@ use super::calls::{At, Turn};
 use super::mounts::Mounts;
 use super::peers::Departed;
 use super::pin::{Pin, Pins};
+use super::sockets::Sockets;
 use super::strict::{self, Addition, Filters};
 use super::tracee::Tracee;
 use super::views;
 use super::watch::Watch;
 use super::writes::Writes;
 use crate::bpf::Scope;
-use crate::engine::{EngineError, Watching};
+use crate::engine::{EngineError, Launch, Watching};
 use crate::store::Descriptors;
 use crate::sys::fiber::Fiber;
 use crate::sys::ptrace::SignalMask;
@@ -122,6 +124,10 @@ pub(super) struct Run {
     pub wants_senders: Cell<bool>,
     /// Who has ended.
     pub departed: RefCell<Departed>,
+    /// What others than root did with sockets.
+    pub sockets: RefCell<Sockets>,
+    /// Root, as it was at first.
+    pub root: Rc<Cred>,
     /// Those that the first filter, which all tasks have, cares for.
     pub first: Needs,
     /// How many filters a task has that has only that one; `None` if the kernel does not tell.
@@ -254,20 +260,22 @@ impl Run {
 
     /// Opens /proc and makes it the working directory.
     pub fn new(
-        world: World,
+        launch: &Launch,
         store: Box<dyn Store>,
         first: Needs,
         watching: Option<Watching>,
     ) -> Result<Rc<Run>, EngineError> {
         let proc = fd::open_path(libc::AT_FDCWD, c"/proc", libc::O_DIRECTORY).map_err(EngineError::Proc)?;
         fd::change_dir(proc.as_fd()).map_err(EngineError::Proc)?;
-        let mounts = Mounts::new(&proc);
+        let (mounts, world) = (Mounts::new(&proc), launch.world);
         let mut run = Run {
             tasks: RefCell::default(),
             needs: Cell::new(Needs::of_world(&world) | Needs::of_store(&*store) | first & Needs::VIEWS),
             arisen: Cell::new(first & Needs::USERS),
             wants_senders: Cell::default(),
             departed: RefCell::default(),
+            sockets: RefCell::default(),
+            root: Rc::new(if launch.cred.is_plain_root() { launch.cred.clone() } else { Cred::root() }),
             first,
             filters_at_start: None,
             programs: RefCell::default(),

@@ -12,7 +12,7 @@ use remainroot_shims::owner::{FileId, Store, World};
 use remainroot_shims::table::Needs;
 
 use super::run::Run;
-use super::{files, login, peers, pids, quick, views};
+use super::{files, login, peers, pids, quick, sockets, views};
 use crate::sys::{fd, mem, process};
 
 /// A host call on its way.
@@ -375,7 +375,23 @@ impl Guest for Tracee {
     }
 
     fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>> {
-        peers::socket_peer(&self.run, self, fd)
+        sockets::socket_peer(&self.run, self, fd)
+    }
+
+    fn connects(&self, fd: i32) -> Option<u64> {
+        sockets::connects(&self.run, self, fd)
+    }
+
+    fn connected(&self, fd: i32, socket: u64, done: bool) {
+        sockets::connected(&self.run, self, fd, socket, done);
+    }
+
+    fn listens(&self, fd: i32) {
+        sockets::listens(&self.run, self, fd);
+    }
+
+    fn pairs(&self, fds: [i32; 2]) {
+        sockets::pairs(&self.run, self, fds);
     }
 
     fn store(&self) -> &dyn Store {
