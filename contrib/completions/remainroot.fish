@@ -40,7 +40,7 @@ ptrace\t'ptrace(2)'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l proc -d 'Who sees virtual ids, capabilities and maps in files of /proc/PID: status, uid_map, gid_map, setgroups, loginuid' -r -f -a "auto\t'Those who have dropped root, and those who look at tasks'
 full\t'Everybody'"
 complete -c remainroot -n "__fish_remainroot_needs_command" -l summary -d 'Say at the end what calls were stopped for, how often and for how long, and what became of them' -r -f -a "text\t'A table'
@@ -73,7 +73,7 @@ ptrace\t'ptrace(2)'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l store -d 'Where the owners of files are kept: memory (until CMD ends), a directory, or auto' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves, unless --store is memory' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l proc -d 'Who sees virtual ids, capabilities and maps in files of /proc/PID: status, uid_map, gid_map, setgroups, loginuid' -r -f -a "auto\t'Those who have dropped root, and those who look at tasks'
 full\t'Everybody'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand run" -l summary -d 'Say at the end what calls were stopped for, how often and for how long, and what became of them' -r -f -a "text\t'A table'
@@ -101,29 +101,29 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -s r -l recursive -d 'Show all that is below a directory, too'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from set" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from set" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from set" -s r -l recursive -d 'Do so for all that is below a directory, too'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from diff" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from diff" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from verify" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from verify" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from repair" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from repair" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from import" -l format -d 'What FILE is' -r -f -a "fakeroot\t'The save file of fakeroot -s; files are known by their inodes'
 pseudo\t'files.db of pseudo; files are known by their inodes'
@@ -133,7 +133,7 @@ attributes\t'user.rootlesscontainers and user.containers.override_stat, on the f
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from import" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from import" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l format -d 'What to write' -r -f -a "tar\t'A tar archive with extended headers (pax)'
 oci\t'An OCI image of one layer'
@@ -148,7 +148,7 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
-none\t'None: neither written nor read'"
+none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -l nanoseconds -d 'Keep fractions of seconds where the format can'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand oci; and not __fish_seen_subcommand_from runtime hook install" -s h -l help -d 'Print help'

@@ -22,6 +22,9 @@ Examples:
 Exit status: the program's own; if a signal killed it, remainroot dies of the same signal. 125: remainroot \
 itself failed; 126: the program could not be run; 127: it was not found.
 
+Environment: REMAINROOT_STORE stands for --store, REMAINROOT_RUNTIME for oci runtime --runtime-path; with \
+SOURCE_DATE_EPOCH, owners export writes no later time.
+
 remainroot makes programs work that expect to be root. It is not a security boundary.";
 
 /// Run programs as root of a whole system, inside a user namespace that maps one uid and one gid.
@@ -58,7 +61,7 @@ pub enum Sub {
     ///
     /// User namespaces, mounts, seccomp filters, ptrace, the file system of PATH, the store, a container's profile; then a
     /// program is run. The exit status is 0 if all kinds of runs work, 1 if only some do (without --rootfs and --bind, or
-    /// only with --userns none), 2 if none does; 125 if PATH cannot be looked at. Nothing is left behind.
+    /// only with --userns none or another --store), 2 if none does; 125 if PATH cannot be looked at. Nothing is left behind.
     Doctor {
         /// Print an object for programs (docs/DOCTOR.md).
         #[arg(long)]
@@ -328,7 +331,7 @@ pub enum OwnerXattrArg {
     Rootlesscontainers,
     /// user.containers.override_stat, as containers/storage and fuse-overlayfs have it.
     Override,
-    /// None: neither written nor read.
+    /// No attribute: neither written nor read.
     None,
 }
 

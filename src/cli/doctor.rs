@@ -46,7 +46,10 @@ fn conclusion(report: &Report) -> String {
         (Verdict::Cannot, _) => "remainroot cannot work here, until what failed is mended.".to_owned(),
         (_, Ways { plain: false, .. }) => format!("Only remainroot --userns none{store} -- CMD works here."),
         (_, Ways { rootfs: false, .. }) => {
-            format!("remainroot{store} -- CMD works here; --rootfs and --bind do not.")
+            let tried =
+                report.findings.iter().any(|found| found.id == "mounts" && found.level == Level::Fail);
+            let do_not = if tried { "do not" } else { "could not be tried" };
+            format!("remainroot{store} -- CMD works here; --rootfs and --bind {do_not}.")
         }
         _ => format!("remainroot{store} -- CMD works here."),
     };
@@ -125,12 +128,13 @@ mod tests {
     use super::*;
 
     fn report(ways: Ways) -> Report {
-        let findings = vec![Finding {
-            id: "user-namespaces",
+        let failed = |id| Finding {
+            id,
             level: Level::Fail,
             what: "cannot be made".to_owned(),
             fix: Some("do this\nor that".to_owned()),
-        }];
+        };
+        let findings = vec![failed("user-namespaces"), failed("mounts")];
         Report {
             kernel: "6.1".into(),
             machine: "x86_64".into(),
@@ -170,6 +174,10 @@ mod tests {
             let said = of(plain, rootfs, true, false);
             assert!(said.starts_with(start) && said.contains(" --store DIR"), "{said}");
         }
+        let mut untried =
+            report(Ways { plain: true, rootfs: false, without_namespace: true, default_store: true });
+        untried.findings[1].level = Level::Warn;
+        assert!(conclusion(&untried).ends_with("--rootfs and --bind could not be tried."));
         for default_store in [true, false] {
             let said = of(false, false, false, default_store);
             assert_eq!(said, "remainroot cannot work here, until what failed is mended.");

@@ -90,6 +90,16 @@ pub fn namespace() -> Finding {
     }
 }
 
+/// A new directory, in one that can be written to where /tmp cannot. `Err` is the first that was tried, and why not there.
+fn new_directory() -> Result<std::path::PathBuf, (std::path::PathBuf, Errno)> {
+    let place = std::env::temp_dir();
+    let make = |place: &std::path::Path| nix::unistd::mkdtemp(&place.join("remainroot-doctor-XXXXXX"));
+    make(&place).or_else(|errno| {
+        let others = ["/dev/shm", "/var/tmp"].into_iter().map(std::path::Path::new);
+        others.into_iter().find_map(|place| make(place).ok()).ok_or((place, errno))
+    })
+}
+
 /// Whether a root directory can be set up as `--rootfs` does it: in a new directory, which is removed.
 /// It takes `namespace`, as tried.
 pub fn mounts(namespace: Level) -> Finding {
@@ -100,12 +110,11 @@ pub fn mounts(namespace: Level) -> Finding {
             Level::Fail,
             "--rootfs and --bind need the user namespace that cannot be made",
         )
-        .fixed_by("as above");
+        .fixed_by("what mends user-namespaces");
     }
-    let dir = match nix::unistd::mkdtemp(&std::env::temp_dir().join("remainroot-doctor-XXXXXX")) {
+    let dir = match new_directory() {
         Ok(dir) => dir,
-        Err(errno) => {
-            let place = std::env::temp_dir();
+        Err((place, errno)) => {
             return Finding::warn(id, format!("not tried: {}: {}", place.display(), why(errno)))
                 .fixed_by("TMPDIR=DIR remainroot doctor, with a directory that can be written to");
         }
