@@ -266,7 +266,8 @@ pub struct RunArgs {
     /// Who sees virtual ids, capabilities and maps in files of /proc/PID: status, uid_map, gid_map, setgroups, loginuid.
     ///
     /// auto: programs that have dropped root, and those that have listed /proc (ps, top) once one has. full: everybody, from
-    /// the start, so that nothing shows that there is a namespace; it has every open(2) stop.
+    /// the start, so that programs do what they do as the machine's root only (umoci makes devices). Then every open(2)
+    /// stops, for about 5 µs: reading 66,000 files takes 1.2 times the CPU time.
     #[arg(long, value_enum, value_name = "WHO", default_value_t = ProcArg::Auto)]
     pub proc: ProcArg,
 

@@ -59,8 +59,13 @@ impl<'a> Home<'a> {
 
     /// Runs a shell script as virtual root, with owners that last. Returns what it prints.
     pub fn as_root(&self, script: &str) -> String {
+        self.as_root_with(&[], script)
+    }
+
+    /// The same, with options.
+    pub fn as_root_with(&self, options: &[&str], script: &str) -> String {
         let mut command = self.lab.command();
         command.current_dir(&self.path).env("HOME", &self.path).env("PATH", PATH);
-        run(command.args(["--store", "store", "--", "sh", "-euc", script]))
+        run(command.args(["--store", "store"]).args(options).args(["--", "sh", "-euc", script]))
     }
 }

@@ -57,6 +57,9 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
     }
     let word = |at: usize| u32::from_le_bytes([how[at], how[at + 1], how[at + 2], how[at + 3]]);
     let (flags, mode, resolve) = (word(0), word(8), word(16));
+    if flags & (MAKES | WRITES) == 0 && !guest.sees_views() {
+        return Answer::Native;
+    }
     let mut target = path_of(&*guest, call.int(0), call.word(1), flags);
     if let (Ok(Target::Path { path, .. }), true) = (&mut target, resolve & RESOLVE_IN_ROOT != 0) {
         // The directory is the root of this path.

@@ -156,9 +156,16 @@ fn open(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result
     let journey = journey(run, tracee, dir, path, flags)?;
     match journey.at_once() {
         Ok(found) => found,
-        Err(next) if walk_may_wait(run, tracee) => run.aside.wait(move || journey.make(next)),
-        Err(next) => journey.make(next),
+        Err(next) => make(run, tracee, journey, next),
     }
+}
+
+fn make(run: &Run, tracee: &Tracee, journey: Journey, next: Next) -> Result<OwnedFd, Errno> {
+    let process = tracee.process();
+    if walk_may_wait(run, tracee) {
+        return run.aside.wait(move || journey.make(next, process));
+    }
+    journey.make(next, process)
 }
 
 fn journey(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result<Journey, Errno> {
@@ -169,7 +176,7 @@ fn journey(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Res
         true => Some(open_proc(run, tid, "root").map_err(Errno::new)?),
         false => None,
     };
-    Ok(Journey { tid, process: tracee.process(), path: path.to_owned(), start, root, flags })
+    Ok(Journey { tid, path: path.to_owned(), start, root, flags })
 }
 
 /// The same as [`find_held`] for what may be a file of /proc about a task. Links of the guest's may lead to it through
@@ -181,10 +188,7 @@ pub(super) fn find_about_task(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>)
         return Ok(held);
     }
     let journey = journey(run, tracee, dir, path, flags_of(trailing))?;
-    let found = match walk_may_wait(run, tracee) {
-        true => run.aside.wait(move || journey.make(Next::Walk)),
-        false => journey.make(Next::Walk),
-    };
+    let found = make(run, tracee, journey, Next::Walk);
     hold(run, Guest::tid(tracee), found?)
 }
 

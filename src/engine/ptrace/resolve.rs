@@ -23,8 +23,6 @@ const PROC_ROOT: u64 = 1;
 pub(super) struct Journey {
     /// The task, to be "thread-self".
     pub tid: i32,
-    /// Its process, to be "self".
-    pub process: i32,
     /// The path.
     pub path: CString,
     /// Where a relative path starts.
@@ -58,8 +56,9 @@ impl Journey {
         }
     }
 
-    /// Opens the file with `O_PATH`, waiting for whatever file system there is on the way.
-    pub fn make(&self, next: Next) -> Result<OwnedFd, Errno> {
+    /// Opens the file with `O_PATH`, waiting for whatever file system there is on the way. `process` is the task's, to be
+    /// "self".
+    pub fn make(&self, next: Next, process: i32) -> Result<OwnedFd, Errno> {
         if let Next::Kernel = next {
             match self.ask_kernel(0) {
                 // A rename elsewhere broke the walk off.
@@ -68,7 +67,7 @@ impl Journey {
                 other => return other.map_err(Errno::new),
             }
         }
-        self.walk().map_err(Errno::new)
+        self.walk(process).map_err(Errno::new)
     }
 
     fn ask_kernel(&self, how: u64) -> Result<OwnedFd, i32> {
@@ -82,7 +81,7 @@ impl Journey {
         fd::open_path_resolving(start, &self.path, self.flags, libc::RESOLVE_NO_MAGICLINKS | scope | how)
     }
 
-    fn walk(&self) -> Result<OwnedFd, i32> {
+    fn walk(&self, process: i32) -> Result<OwnedFd, i32> {
         let mut here = match &self.start {
             Some(start) => fd::open_path(start.as_raw_fd(), c".", libc::O_DIRECTORY)?,
             None => self.open_root()?,
@@ -94,7 +93,7 @@ impl Journey {
             if name == b".." && self.is_root(&here) {
                 continue;
             }
-            let name = CString::new(self.for_guest(&here, name)).map_err(|_| libc::EINVAL)?;
+            let name = CString::new(self.for_guest(process, &here, name)).map_err(|_| libc::EINVAL)?;
             let next = fd::open_path(here.as_raw_fd(), &name, libc::O_NOFOLLOW)?;
             let is_last = left.is_empty();
             if !fd::is_link(next.as_fd())? || (is_last && keep_last) {
@@ -122,7 +121,7 @@ impl Journey {
     }
 
     /// "self" and "thread-self" in /proc are the guest.
-    fn for_guest(&self, here: &OwnedFd, name: Vec<u8>) -> Vec<u8> {
+    fn for_guest(&self, process: i32, here: &OwnedFd, name: Vec<u8>) -> Vec<u8> {
         if !matches!(&name[..], b"self" | b"thread-self") || !fd::is_on_proc(here.as_fd()).unwrap_or(false) {
             return name;
         }
@@ -131,7 +130,7 @@ impl Journey {
             _ => return name,
         };
         let number = |task| pids::number_in(here, fd::inode_of(&stat).id.dev, task);
-        let process = number(self.process);
+        let process = number(process);
         match &name[..] {
             b"self" => process.to_string().into_bytes(),
             _ => format!("{process}/task/{}", number(self.tid)).into_bytes(),
