@@ -49,6 +49,9 @@ _remainroot() {
             remainroot__subcmd__owners,import)
                 cmd="remainroot__subcmd__owners__subcmd__import"
                 ;;
+            remainroot__subcmd__owners,prune)
+                cmd="remainroot__subcmd__owners__subcmd__prune"
+                ;;
             remainroot__subcmd__owners,repair)
                 cmd="remainroot__subcmd__owners__subcmd__repair"
                 ;;
@@ -266,7 +269,7 @@ _remainroot() {
             return 0
             ;;
         remainroot__subcmd__owners)
-            opts="-h --help show set diff verify repair import export"
+            opts="-h --help show set diff verify repair prune import export"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -360,6 +363,31 @@ _remainroot() {
                     COMPREPLY=($(compgen -W "fakeroot pseudo tar mtree attributes" -- "${cur}"))
                     return 0
                     ;;
+                --store)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --owner-xattr)
+                    COMPREPLY=($(compgen -W "rootlesscontainers override none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        remainroot__subcmd__owners__subcmd__prune)
+            opts="-n -h --dry-run --store --owner-xattr --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --store)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then

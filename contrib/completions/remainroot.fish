@@ -90,14 +90,15 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -l forma
 json\t'An array of objects, one for each call'
 markdown\t'The text of docs/SYSCALLS.md'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand syscalls" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -s h -l help -d 'Print help'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "show" -d 'Show owners, modes, devices and attributes, and where each is known from: index, attribute, or the file itself'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "set" -d 'Record an owner, and a mode, of files that there are'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "diff" -d 'Tell what differs between two trees: types, owners, modes, devices, links and attributes'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "verify" -d 'Compare the index with the attributes of files, and both with the tree'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "repair" -d 'Make the index of a tree anew from the attributes of its files, and tell what they cannot say'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "import" -d 'Take over what other programs have written down of the owners of a tree'
-complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair import export" -f -a "export" -d 'Write a tree with its owners, devices, ACLs and capabilities in a form that other programs read'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -s h -l help -d 'Print help'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "show" -d 'Show owners, modes, devices and attributes, and where each is known from: index, attribute, or the file itself'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "set" -d 'Record an owner, and a mode, of files that there are'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "diff" -d 'Tell what differs between two trees: types, owners, modes, devices, links and attributes'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "verify" -d 'Compare the index with the attributes of files, and both with the tree'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "repair" -d 'Make the index of a tree anew from the attributes of its files, and tell what they cannot say'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "prune" -d 'Forget the records of files that are gone: what is in none of the trees, though on their file systems'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "import" -d 'Take over what other programs have written down of the owners of a tree'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and not __fish_seen_subcommand_from show set diff verify repair prune import export" -f -a "export" -d 'Write a tree with its owners, devices, ACLs and capabilities in a form that other programs read'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from show" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
@@ -125,6 +126,12 @@ complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish
 override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
 none\t'No attribute: neither written nor read'"
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from repair" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from prune" -l store -d 'Where owners are kept: a directory, auto (as in a run), or memory: only what files carry themselves' -r -f -a "(__fish_complete_directories)"
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from prune" -l owner-xattr -d 'The attribute in which files and directories carry their owners themselves' -r -f -a "rootlesscontainers\t'user.rootlesscontainers, as umoci and others have it'
+override\t'user.containers.override_stat, as containers/storage and fuse-overlayfs have it'
+none\t'No attribute: neither written nor read'"
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from prune" -s n -l dry-run -d 'Say how many there are, and forget none'
+complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c remainroot -n "__fish_remainroot_using_subcommand owners; and __fish_seen_subcommand_from import" -l format -d 'What FILE is' -r -f -a "fakeroot\t'The save file of fakeroot -s; files are known by their inodes'
 pseudo\t'files.db of pseudo; files are known by their inodes'
 tar\t'The headers of a tar archive, plain or packed with gzip or zstd; files are known by their paths'

@@ -10,11 +10,12 @@ use super::owners_args::{CompressionArg, ExportArgs, FormatArg, ImportArg, Owner
 use super::plan;
 use crate::owners::export::{self, Compression, Format, Grain, Image, Output, Times};
 use crate::owners::import::{self, From, Outcome};
+use crate::owners::rows::{self, Rows};
 use crate::owners::show::{self, Depth};
 use crate::owners::verify::{self, Repair, Verdict};
 use crate::owners::{Tree, Trouble, World, diff, enter, set};
 use crate::sandbox::why_io;
-use crate::store::{self, Choice, Kept};
+use crate::store::{self, Choice, Kept, Systems};
 
 /// Exit status where two things are not alike.
 const DIFFERENT: i32 = 1;
@@ -41,6 +42,7 @@ pub fn execute(what: Owners) -> Result<i32> {
         }
         Owners::Verify { store, tree } => verify(store, &tree),
         Owners::Repair { store, tree } => repair(store, &tree),
+        Owners::Prune { dry_run, store, trees } => prune(dry_run, store, &trees),
         Owners::Import { format, store, tree, file } => import(format, store, &tree, file),
         Owners::Export(args) => export(args),
     }
@@ -79,14 +81,19 @@ fn in_world(opened: store::Opened) -> Result<(Kept, World)> {
 }
 
 fn verify(args: StoreArgs, tree: &Path) -> Result<i32> {
-    let rows = store::rows(&plan::store(args.store))?;
+    let rows = Rows::new(store::rows(&plan::store(args.store))?, Systems::new());
     let world = enter()?;
     let nothing = Kept::default();
     let verdict = verify::verify(&Tree { path: tree, store: &nothing, world }, rows, print)?;
-    let Verdict { indexed, attribute_only, wrong } = verdict;
+    let Verdict { indexed, attribute_only, wrong, left } = verdict;
     crate::tell!(
         "{indexed} files are in the index, {attribute_only} have an attribute alone; {wrong} are wrong"
     );
+    if left > 0 {
+        crate::tell!(
+            "{left} records on its file system are of other trees, or of files that are gone (owners prune)"
+        );
+    }
     Ok(if wrong > 0 { DIFFERENT } else { 0 })
 }
 
@@ -100,9 +107,13 @@ fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
         }
         other => other?,
     };
+    let rows = Rows::new(rows, Systems::new());
     let (store, world) = lasting(args)?;
     let repair = verify::repair(&Tree { path: tree, store: &store, world }, rows, print)?;
-    let Repair { recovered, malformed, unknown, bare, hollow, anew } = repair;
+    let Repair { recovered, brought, malformed, unknown, bare, hollow, anew } = repair;
+    if brought > 0 {
+        crate::tell!("{brought} recovered from records under another number of their file system");
+    }
     crate::tell!(
         "{recovered} recovered from attributes, {malformed} attributes make no sense\n\
          root's, if nothing was lost: {unknown} files that cannot carry an attribute, {bare} that carry none"
@@ -117,6 +128,22 @@ fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
         );
     }
     Ok(if malformed > 0 { DIFFERENT } else { 0 })
+}
+
+fn prune(dry_run: bool, args: StoreArgs, trees: &[PathBuf]) -> Result<i32> {
+    let choice = plan::store(args.store);
+    let rows = Rows::new(store::rows(&choice)?, Systems::new());
+    let world = enter()?;
+    let nothing = Kept::default();
+    let trees: Vec<_> = trees.iter().map(|path| Tree { path, store: &nothing, world }).collect();
+    let gone = rows::gone(&trees, rows)?;
+    if dry_run {
+        crate::tell!("{} records are of files that are gone", gone.len());
+    } else {
+        store::remove(&choice, &gone)?;
+        crate::tell!("{} records of files that are gone were removed", gone.len());
+    }
+    Ok(0)
 }
 
 fn import(format: ImportArg, args: StoreArgs, tree: &Path, file: Option<PathBuf>) -> Result<i32> {

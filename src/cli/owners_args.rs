@@ -69,6 +69,21 @@ pub enum Owners {
         #[arg(value_name = "TREE", value_hint = ValueHint::DirPath)]
         tree: PathBuf,
     },
+    /// Forget the records of files that are gone: what is in none of the trees, though on their file systems.
+    ///
+    /// Files that are removed in a run are forgotten at once; those that others have removed stay in the index, where they
+    /// do no harm but take room. No record tells where its file was: so name all trees on these file systems that runs
+    /// have worked in, or directories that hold them all. What is hidden under a mount counts as gone.
+    Prune {
+        /// Say how many there are, and forget none.
+        #[arg(long, short = 'n')]
+        dry_run: bool,
+        #[command(flatten)]
+        store: StoreArgs,
+        /// The trees.
+        #[arg(required = true, value_name = "TREE", value_hint = ValueHint::DirPath)]
+        trees: Vec<PathBuf>,
+    },
     /// Take over what other programs have written down of the owners of a tree.
     ///
     /// All of it is read and compared with the tree before anything is recorded; what does not match is told. The exit

@@ -11,6 +11,7 @@ pub mod import;
 mod names;
 mod progress;
 mod record;
+pub mod rows;
 pub mod set;
 pub mod show;
 #[cfg(test)]

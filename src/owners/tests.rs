@@ -13,10 +13,11 @@ use remainroot_shims::owner::{Attributes, Device, FileId, Inode, Record, Store, 
 
 use super::import::{From, Outcome, import};
 use super::names::shown;
+use super::rows::{self, Rows};
 use super::show::Depth;
 use super::verify::{self, Repair, Verdict};
 use super::{Progress, Tree, diff, set};
-use crate::store::{Kept, Row, Traits};
+use crate::store::{File, Kept, Row, Systems, Traits};
 use crate::sys::fd;
 use crate::sys::xattr::{self, Name};
 
@@ -298,7 +299,7 @@ fn row(path: &Path, uid: u32) -> Row {
         fd::statx(held.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_BASIC_STATS | libc::STATX_BTIME);
     let inode = fd::inode_of(&stat.unwrap());
     Row {
-        fs: 1,
+        fs: Systems::new().of(&File::new(held.as_fd()), inode.id.dev).key,
         ino: inode.id.ino,
         btime: inode.btime,
         generation: fd::generation(held.as_fd()),
@@ -322,7 +323,7 @@ fn index_attributes_and_tree_are_compared() {
     let look = |rows: &[Row]| {
         let (mut lines, nothing) = (String::new(), Kept::default());
         let tree = Tree { path: &path, store: &nothing, world: NATIVE };
-        let verdict = verify::verify(&tree, rows.to_vec(), |line| {
+        let verdict = verify::verify(&tree, Rows::new(rows.to_vec(), Systems::new()), |line| {
             lines += line.split_once("/tree").unwrap().1;
             Ok(())
         });
@@ -332,7 +333,7 @@ fn index_attributes_and_tree_are_compared() {
     mirror(&path.join("d"), 33);
     mirror(&path.join("null"), 34);
     let good = [row(&path.join("d"), 33), row(&path.join("d/link"), 7)];
-    let verdict = Verdict { indexed: 2, attribute_only: 1, wrong: 0 };
+    let verdict = Verdict { indexed: 2, attribute_only: 1, ..Verdict::default() };
     assert_eq!(look(&good), (verdict, String::new()));
     let mut device = row(&path.join("d/file"), 0);
     device.record.device = Some(Device::Char(makedev(1, 3)));
@@ -342,7 +343,7 @@ fn index_attributes_and_tree_are_compared() {
     stray.btime = Some(Time { sec: 1, nsec: 1 });
     let bad = [row(&path.join("d"), 5), device, stray, row(&path, 0)];
     let (verdict, lines) = look(&bad);
-    assert_eq!(verdict, Verdict { indexed: 3, attribute_only: 1, wrong: 3 }, "{lines}");
+    assert_eq!(verdict, Verdict { indexed: 3, attribute_only: 1, wrong: 3, left: 1 }, "{lines}");
     assert_eq!(
         lines,
         ": 0:0 by the index, and no attribute\n/d: 5:0 by the index, 33:0 by its attribute\n\
@@ -353,6 +354,32 @@ fn index_attributes_and_tree_are_compared() {
     }
     let alone = Row { alone: true, ..row(&path.join("d"), 5) };
     assert_eq!(look(&[alone]).0.wrong, 0);
+    // A disk that has another number now.
+    let former = Row { fs: 5, ..row(&path.join("d/link"), 7) };
+    assert_eq!(look(&[former]).1, "/d/link: recorded under another number of its file system\n");
+}
+
+#[test]
+fn records_of_files_that_are_gone_are_found() {
+    let lab = Lab::new();
+    let (path, nothing) = (lab.path(), Kept::default());
+    let gone = |rows: &[Row], paths: &[&Path]| {
+        let trees: Vec<_> = paths.iter().map(|path| Tree { path, store: &nothing, world: NATIVE }).collect();
+        let gone = rows::gone(&trees, Rows::new(rows.to_vec(), Systems::new())).unwrap();
+        gone.iter().map(|row| row.record.uid.raw()).collect::<Vec<_>>()
+    };
+    let (file, link) = (row(&path.join("d/file"), 1), row(&path.join("d/link"), 2));
+    let mut earlier = Row { record: Record::owned(Uid::new(3).unwrap(), Gid::ROOT), ..link.clone() };
+    earlier.btime = Some(Time { sec: 1, nsec: 1 });
+    // Nothing is known of where this one is.
+    let elsewhere = Row { fs: link.fs ^ 1, ..earlier.clone() };
+    let rows = [file, link, earlier, elsewhere];
+    assert_eq!(gone(&rows, &[&path]), [3]);
+    std::fs::remove_file(path.join("d/link")).unwrap();
+    let mut found = gone(&rows, &[&path]);
+    found.sort_unstable();
+    assert_eq!(found, [2, 3]);
+    assert_eq!(gone(&rows[..2], &[&path.join("null"), &path.join("d")]), [2]);
 }
 
 #[test]
@@ -365,7 +392,7 @@ fn a_lost_index_is_made_anew_from_attributes() {
     let repair = |rows: &[Row]| {
         let (mut lines, store) = (String::new(), Kept::default());
         let tree = Tree { path: &path, store: &store, world: NATIVE };
-        let repair = verify::repair(&tree, rows.to_vec(), |line| {
+        let repair = verify::repair(&tree, Rows::new(rows.to_vec(), Systems::new()), |line| {
             lines += line.split_once("/tree").unwrap().1;
             Ok(())
         });
@@ -378,10 +405,18 @@ fn a_lost_index_is_made_anew_from_attributes() {
         (repair.unwrap(), lines, known)
     };
     let (result, lines, known) = repair(&[]);
-    assert_eq!(result, Repair { recovered: 2, malformed: 0, unknown: 1, bare: 2, hollow: 0, anew: true });
+    let expected = Repair { recovered: 2, unknown: 1, bare: 2, anew: true, ..Repair::default() };
+    assert_eq!(result, expected);
     assert_eq!(lines, "/d/link: a symbolic link, which cannot carry an attribute\n");
     let owners = [("d", 33), ("d/file", 34), ("d/other", 34)].map(|(path, uid)| (path.to_owned(), uid));
     assert_eq!(known, owners);
+    // The records of a disk that has another number now: they hold more than the attributes do.
+    let mut former = [row(&path.join("d/file"), 5), row(&path.join("d/link"), 7)];
+    former.iter_mut().for_each(|row| row.fs ^= 1);
+    former[0].record.mode = Some(0o4755);
+    let (result, _, known) = repair(&former);
+    assert_eq!((result.brought, result.recovered, result.unknown), (2, 1, 0));
+    assert_eq!(known[2], ("d/link".to_owned(), 7));
     let (result, _, known) = repair(&[alone]);
     assert_eq!((result.recovered, known), (1, owners[..1].to_vec()));
     std::fs::File::create(path.join("d/null")).unwrap();

@@ -1,19 +1,15 @@
 //! `remainroot owners verify` and `repair`: the index against the attributes, and both against the tree.
 
-use std::collections::HashMap;
-
 use remainroot_shims::owner::lists::Claim;
 use remainroot_shims::owner::mirror::override_stat::Kind as Claimed;
-use remainroot_shims::owner::{Attr, Device, Record, Time};
+use remainroot_shims::owner::{Attr, Device, Record};
 
 use super::entry::{Entry, Kind};
 use super::record::Change;
+use super::rows::{Found, Rows};
 use super::{Progress, Tree, Trouble, claims};
-use crate::store::Row;
+use crate::store::{File, Row};
 use crate::sys::fd;
-
-/// Rows by inode number and birth time.
-type Rows = HashMap<(u64, Option<Time>), Row>;
 
 /// What has come of a look at everything.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,27 +20,32 @@ pub struct Verdict {
     pub attribute_only: u64,
     /// Files about which index, attribute and tree do not agree.
     pub wrong: u64,
+    /// Records on the tree's file systems that are of no file of the tree: of other trees, or of files that are gone.
+    pub left: u64,
 }
 
 /// Passes a line on whatever does not agree to `print`. The tree's own store plays no part: what is in the index is in
 /// `rows`.
 pub fn verify(
     tree: &Tree<'_>,
-    rows: Vec<Row>,
+    mut rows: Rows,
     mut print: impl FnMut(&str) -> Result<(), Trouble>,
 ) -> Result<Verdict, Trouble> {
     let progress = Progress::new("verifying");
-    let mut rows = by_inode(rows);
     let mut verdict = Verdict::default();
     let mut entries = tree.entries(&progress)?;
     while let Some(entry) = entries.next()? {
         if entry.first.is_some() {
             continue;
         }
-        let row = rows.remove(&key(&entry));
+        let found = rows.take(&File::new(entry.held()), &entry.inode);
+        let row = if let Found::Row(row) = &found { Some(row) } else { None };
         verdict.indexed += u64::from(row.is_some());
-        let found = match (&row, claims::of_attributes(&entry.mirrored)) {
+        let found = match (row, claims::of_attributes(&entry.mirrored)) {
             (_, Err(why)) => Some(format!("a malformed attribute: {why}")),
+            (None, _) if found.row().is_some_and(|row| !is_of_another(row, &entry)) => {
+                Some("recorded under another number of its file system".to_owned())
+            }
             (Some(row), _) if is_of_another(row, &entry) => {
                 Some("the index has a record of an earlier file with its inode number".to_owned())
             }
@@ -69,6 +70,7 @@ pub fn verify(
             print(&format!("{}: {found}\n", tree.below(&entry.path)))?;
         }
     }
+    verdict.left = rows.left().len() as u64;
     Ok(verdict)
 }
 
@@ -77,6 +79,8 @@ pub fn verify(
 pub struct Repair {
     /// Files whose record was made anew from their attributes.
     pub recovered: u64,
+    /// Files whose record was under another number of their file system.
+    pub brought: u64,
     /// Files whose attributes make no sense.
     pub malformed: u64,
     /// Links, pipes, sockets and devices without a record: they cannot carry an attribute.
@@ -93,11 +97,10 @@ pub struct Repair {
 /// everything that they cannot say to `print`.
 pub fn repair(
     tree: &Tree<'_>,
-    rows: Vec<Row>,
+    mut rows: Rows,
     mut print: impl FnMut(&str) -> Result<(), Trouble>,
 ) -> Result<Repair, Trouble> {
     let progress = Progress::new("repairing");
-    let mut rows = by_inode(rows);
     let mut repair = Repair { anew: rows.is_empty(), ..Repair::default() };
     let mut changes = Vec::new();
     let mut entries = tree.entries(&progress)?;
@@ -105,13 +108,22 @@ pub fn repair(
         if entry.first.is_some() {
             continue;
         }
-        let row = rows.remove(&key(&entry)).filter(|row| !is_of_another(row, &entry));
-        let before = row.as_ref().map(|row| &row.record);
+        let found = rows.take(&File::new(entry.held()), &entry.inode);
+        let row = found.row().filter(|row| !is_of_another(row, &entry));
+        let before = row.map(|row| &row.record);
+        let is_elsewhere = matches!(found, Found::Elsewhere(_)) && before.is_some();
         let claim = claims::of_attributes(&entry.mirrored).and_then(|claim| {
             claim.map(|claim| claims::record(&claim, &entry.inode, before, &tree.world)).transpose()
         });
+        if let (true, Some(before), Ok(claim)) = (is_elsewhere, before, &claim) {
+            repair.brought += 1;
+            let is_alone = row.is_some_and(|row| row.alone);
+            let record = claim.as_ref().filter(|_| !is_alone).unwrap_or(before);
+            changes.push(Change::of(&entry, record.clone()));
+            continue;
+        }
         match claim {
-            Ok(Some(_)) if row.as_ref().is_some_and(|row| row.alone) => {}
+            Ok(Some(_)) if row.is_some_and(|row| row.alone) => {}
             Ok(Some(record)) if Some(&record) == before => {}
             Ok(Some(record)) => {
                 let is_empty = Kind::of(entry.inode.mode) == Kind::File && entry.native_size == 0;
@@ -137,17 +149,9 @@ pub fn repair(
             }
         }
     }
-    repair.recovered = changes.len() as u64;
+    repair.recovered = changes.len() as u64 - repair.brought;
     tree.record(&changes, &progress)?;
     Ok(repair)
-}
-
-fn by_inode(rows: Vec<Row>) -> Rows {
-    rows.into_iter().map(|row| ((row.ino, row.btime), row)).collect()
-}
-
-fn key(entry: &Entry) -> (u64, Option<Time>) {
-    (entry.inode.id.ino, entry.inode.btime)
 }
 
 /// Whether a row was made for an earlier inode of the same number.

@@ -73,7 +73,7 @@ impl Index {
     }
 
     fn try_open(dir: &Path, mode: Mode) -> Result<Index, Fault> {
-        let path = dir.join(FILE);
+        let path = Index::path_in(dir);
         if mode == Mode::Write {
             DirBuilder::new()
                 .recursive(true)
@@ -133,7 +133,12 @@ impl Index {
 
     /// Whether there is an index in a directory.
     pub fn is_in(dir: &Path) -> bool {
-        dir.join(FILE).exists()
+        Index::path_in(dir).exists()
+    }
+
+    /// Where the index in a directory is, or would be.
+    pub fn path_in(dir: &Path) -> PathBuf {
+        dir.join(FILE)
     }
 
     /// The records of an inode number: of the inode that has it now, and perhaps of earlier ones; with overlays, of
@@ -269,6 +274,16 @@ impl Index {
     pub fn remove(&self, fs: u64, ino: u64, btime: Option<Time>) -> Result<(), Fault> {
         const QUERY: &str = "DELETE FROM owners WHERE fs = ? AND ino = ? AND btime = ?";
         self.change((fs, ino, btime), QUERY, params![fs as i64, ino as i64, pack(btime)])
+    }
+
+    /// Removes records of inodes: all of them, or none.
+    pub fn remove_all(&self, rows: &[Row]) -> Result<(), Fault> {
+        self.batch("BEGIN IMMEDIATE")?;
+        let removed = rows.iter().try_for_each(|row| self.remove(row.fs, row.ino, row.btime));
+        removed.and_then(|()| self.batch("COMMIT")).inspect_err(|_| {
+            // Where the database has done so already, this fails.
+            let _ = self.batch("ROLLBACK");
+        })
     }
 
     /// All that calls must look out for in any record.

@@ -155,6 +155,20 @@ pub fn rows(choice: &Choice) -> Result<Vec<Row>, Fault> {
     Ok(rows)
 }
 
+/// Removes rows from the index that was chosen: all or none.
+///
+/// # Errors
+/// What is wrong with the index, or that a run has it open, which may give files of these rows another place meanwhile.
+pub fn remove(choice: &Choice, rows: &[Row]) -> Result<(), Fault> {
+    let Some(dir) = existing(choice) else { return Ok(()) };
+    let path = Index::path_in(&dir);
+    if is_open(&path) {
+        let why = "a run has it open, in which files may move: do this when that has ended";
+        return Err(Fault::new(&path, Kind::Other(why.to_owned())));
+    }
+    Index::open(&dir, Mode::Write)?.remove_all(rows)
+}
+
 /// Moves a damaged index out of the way, so that a new one can be made. Returns its new name, which nothing had before.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod support;
 mod trouble;
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -102,6 +103,48 @@ fn a_reused_inode_is_nobodys() {
     home.run("for i in 1 2 3 4 5 6 7 8; do ln -s x l$i; chown -h 5:6 l$i; touch f$i; chown 5:6 f$i; done");
     home.natively("rm l* f*; for i in 1 2 3 4 5 6 7 8; do ln -s x l$i; touch f$i; done");
     assert_eq!(home.run("stat -c %u:%g l* f*"), "0:0\n".repeat(16));
+}
+
+#[test]
+fn records_go_with_their_files() {
+    let home = Home::new();
+    // What `owners WORD tree` says, and its exit status.
+    let owners = |words: &[&str]| {
+        let mut command = home.lab.command();
+        command.current_dir(&home.dir).arg("owners").args(words).args(["--store", "store", "tree"]);
+        let output = command.output().expect("it starts");
+        (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.code())
+    };
+    // In a run at once, however many there are.
+    home.run(
+        "mkdir tree; cd tree; for round in 1 2 3; do touch $(seq -f f%g 300); chown 5:6 f*; mkdir d; chown 7 d; \
+         ln -s x l; chown -h 8 l; mknod b b 8 1; mkfifo p; chown 1 p; chmod 4755 f3; ln f4 f5000; mv f1 f2; \
+         mkfifo q; chown 2 q; mv q p; rm -r f* l b p d; done; ln -s x kept; chown -h 9:9 kept",
+    );
+    let found = "remainroot: 1 files are in the index, 0 have an attribute alone; 0 are wrong\n";
+    assert_eq!(owners(&["verify"]), (found.to_owned(), Some(0)));
+    // Of those that others have removed when somebody says so.
+    home.run("cd tree; for n in 1 2 3; do ln -s x l$n; mkfifo p$n; done; chown -h 5 l? p?");
+    home.natively("cd tree; rm l2 l3 p1");
+    let left = "remainroot: 3 records on its file system are of other trees, or of files that are gone (owners prune)\n";
+    let found = found.replacen('1', "4", 1);
+    assert_eq!(owners(&["verify"]), (format!("{found}{left}"), Some(0)));
+    let dry = "remainroot: 3 records are of files that are gone\n";
+    assert_eq!(owners(&["prune", "--dry-run"]), (dry.to_owned(), Some(0)));
+    // Not while a run may move them about.
+    let mut run = home.command();
+    run.args(["--", "sh", "-c", "echo; read line"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut run = run.spawn().expect("it starts");
+    run.stdout.take().expect("a pipe").read_exact(&mut [0]).expect("it runs");
+    let refused = owners(&["prune"]);
+    drop(run.stdin.take());
+    run.wait().expect("it ends");
+    let why = "store/index.db: a run has it open, in which files may move: do this when that has ended\n";
+    assert!(refused.0.ends_with(why) && refused.1 == Some(125), "{refused:?}");
+    let pruned = "remainroot: 3 records of files that are gone were removed\n";
+    assert_eq!(owners(&["prune"]), (pruned.to_owned(), Some(0)));
+    assert_eq!(owners(&["verify"]), (found, Some(0)));
+    assert_eq!(home.run("cd tree; stat -c '%n %u' *"), "kept 9\nl1 5\np2 5\np3 5\n");
 }
 
 #[test]
