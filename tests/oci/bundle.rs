@@ -144,6 +144,13 @@ fn annotations_are_followed() {
     assert!(!memory.files().contains(&"remainroot-store".to_owned()));
     let explain = with(json!({ "org.remainroot.args": "--summary" })).finish(&["run", "c3"]);
     assert!(explain.1.contains("getuid") || explain.1.contains("geteuid"), "{}", explain.1);
+    let looking = Bundle::new(&site, "runc", |spec| {
+        spec["annotations"] = json!({ "org.remainroot.args": "--proc full" });
+        spec["process"]["user"] = json!({ "uid": 0, "gid": 0 });
+        runs("cat /proc/self/uid_map /proc/self/setgroups")(spec);
+    });
+    let (out, err, status) = looking.finish(&["run", "c4"]);
+    assert_eq!((out.as_str(), status), ("         0          0 4294967295\nallow\n", Some(0)), "{err}");
 }
 
 fn delete_leaves_the_bundle_as_it_was(runtime: &'static str) {

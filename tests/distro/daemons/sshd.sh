@@ -17,6 +17,10 @@ for pam in yes no; do
     for user in root www-data; do
         is "PAM $pam, $user" "$(id $user)" "$(login $user id)"
         is "ids" "$(user_ids $user)" "$(login $user ": /proc/*; $own_ids" | paste -s -d ';' | sed 's/;/; /g')"
+        # By pam_loginuid. What root itself finds is real, unless everybody is to see the contrary (--proc).
+        if [ "$pam$user" = yeswww-data ] && [ -e /proc/self/loginuid ]; then
+            is "who has logged in" "$(id -u $user)" "$(login $user 'cat /proc/self/loginuid')"
+        fi
         is "whose its sshd is" $user "$(login $user 'ps -o user:32= -p $PPID')"
         is "a terminal's owner" "$user:tty 620" "$(login $user 'stat -c "%U:%G %a" "$(tty)"' -tt)"
         echo "by $user" | ssh -p 2222 -i /root/.ssh/id -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
