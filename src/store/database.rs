@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::changes::Changes;
 use super::fault::{Fault, Kind};
 use super::index::Mode;
+use crate::sys::locks;
 
 /// A page that counts the transactions of all processes.
 const CHANGES: &str = "changes";
@@ -35,9 +36,6 @@ const SCHEMA: &str = "\
     CREATE INDEX by_traits ON owners (traits) WHERE traits <> 0;";
 
 /// Makes the file, if it shall be there, and looks whether it can be a database.
-///
-/// To be called while this process has no connection to it: closing any descriptor of a file drops all locks that the
-/// process has on it (fcntl(2)), and without its lock another process, which ends, takes the log away from under it.
 pub(super) fn probe(path: &Path, mode: Mode) -> Result<(), Fault> {
     if mode == Mode::Write {
         // SQLite would leave it to the umask who can read it.
@@ -100,6 +98,7 @@ pub(super) fn connect_to_nothing(path: &Path) -> Result<Connection, Fault> {
 /// Opens the database at `path`, by `name`, and reads from it.
 fn connect_to(path: &Path, name: &Path, flags: OpenFlags) -> Result<Connection, Fault> {
     let fault = |error: rusqlite::Error| Fault::of(path, &error);
+    locks::install();
     let db = Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
     db.busy_timeout(PATIENCE).map_err(fault)?;
     // The page size counts for a new database only. Syncing is the keeper's.

@@ -5,6 +5,7 @@ pub mod diag;
 pub mod fd;
 pub mod fiber;
 pub mod inherit;
+pub mod locks;
 pub mod mem;
 pub mod mount;
 pub mod mountattr;

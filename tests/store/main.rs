@@ -148,6 +148,24 @@ fn records_go_with_their_files() {
 }
 
 #[test]
+fn who_reads_the_index_in_a_run_takes_no_lock_from_it() {
+    let home = Home::new();
+    let mut run = home.command();
+    // As a copy of the home directory would. The tracer looks at what is open by descriptors that it borrows.
+    let script =
+        "for n in 1 2 3; do ln -s x l$n; done; chown -h 5:6 l1; cat store/* >/dev/null; chown -h 7:8 l2; echo
+        read line; chown -h 9:10 l3; kill -KILL $PPID";
+    run.args(["--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut run = run.spawn().expect("it starts");
+    run.stdout.take().expect("a pipe").read_exact(&mut [0]).expect("it runs");
+    // One that ends, and finds that another has the index open still.
+    assert_eq!(home.run("stat -c %u:%g l1 l2"), "5:6\n7:8\n");
+    drop(run.stdin.take());
+    run.wait().expect("it ends");
+    assert_eq!(home.run("stat -c %u:%g l1 l2 l3"), "5:6\n7:8\n9:10\n");
+}
+
+#[test]
 fn a_run_in_another_root_has_the_same_store() {
     let home = Home::new();
     home.natively(
