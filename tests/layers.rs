@@ -45,7 +45,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("anyhow", &["cli", "main"]),
     ("serde_json", &["cli", "owners", "oci"]),
     ("tar", &["owners"]),
-    ("rusqlite", &["owners", "store"]),
+    ("rusqlite", &["owners", "store", "sys"]),
     ("indicatif", &["owners"]),
     ("ptrace", &["sys", "arch", "engine", "doctor"]),
 ];
