@@ -39,7 +39,9 @@ fn a_disk_is_known_under_another_number() {
         let output = script.output().expect("unshare runs");
         let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
         if output.status.code() == Some(77) {
-            return skipped(NAME, &format!("no {kind} can be mounted here: {err}"));
+            // As little as that the machine lends out no loop devices.
+            eprintln!("{NAME}: no {kind} can be mounted here: {err}");
+            continue;
         }
         assert_eq!(out, "f 1:2 4755\nl 5:6 777\np 7:8 644\n", "{kind}: {err}");
         let said = "remainroot: 3 files are in the index, 0 have an attribute alone; 0 are wrong\n";
