@@ -47,10 +47,10 @@ impl Site {
             "env-bwrap.sh",
             "engine.sh",
             "env-runc.sh",
+            "enter.sh",
         ] {
             fs::copy(script(name), lab.path().join(name)).expect("a copy of a script");
         }
-        fs::copy(script("programs/natively.sh"), lab.path().join("natively.sh")).expect("a copy of a script");
         fs::copy(script("../support/podman.sh"), lab.path().join("podman.sh")).expect("a copy of a script");
         let settle = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/proof/settle.sh");
         fs::copy(settle, lab.path().join("proof-settle.sh")).expect("a copy of a script");
@@ -90,6 +90,14 @@ impl Site {
         timeout.env_clear().env("HOME", dir).env("LANG", "C.UTF-8");
         timeout.env("PATH", PATH).env("SOURCE_DATE_EPOCH", &self.epoch);
         logged(what, timeout, &self.lab.path().join(format!("{what}.log")))
+    }
+
+    /// Runs a command as real root in a tree, with what `remainroot --rootfs` gives.
+    fn natively_in(&self, what: &str, tree: &Path, command: &[&str]) -> Result<String, String> {
+        let enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh"].map(Path::new);
+        let script = self.script("enter.sh");
+        let command: Vec<&Path> = command.iter().map(Path::new).collect();
+        self.natively(what, self.lab.path(), &[&enter[..], &[&script, tree], &command].concat())
     }
 
     /// The minbase tree: `remainroot -- debootstrap`.
@@ -310,13 +318,8 @@ fn daemons_of_real_root(site: &Site, native: &Path) -> Result<(), Failed> {
     let tree = native.join("daemons");
     site.natively("native-copy", native, &["cp", "-a", "whole", "daemons"].map(Path::new))?;
     copy_daemons(&tree)?;
-    let enter = script("enter.sh");
-    let command = [
-        &["unshare", "--mount", "sh"].map(Path::new)[..],
-        &[&enter, &tree],
-        &["bash", "/root/daemons/all.sh", "postfix"].map(Path::new),
-    ];
-    daemons_went_well(&site.natively("native-daemons", &tree, &command.concat())?)?;
+    let command = ["bash", "/root/daemons/all.sh", "postfix"];
+    daemons_went_well(&site.natively_in("native-daemons", &tree, &command)?)?;
     Ok(fs::remove_dir_all(tree)?)
 }
 

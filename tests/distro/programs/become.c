@@ -28,7 +28,7 @@ static void look(const char *what, int result) {
     struct stat st;
     const char *how = result < 0 ? strerror(errno) : "ok";
     if (lstat("given", &st) < 0)
-        printf("%s: %d %s; lstat: %s\n", what, result, how, strerror(errno));
+        printf("%s: %d %s; lstat: error %d\n", what, result, how, errno);
     else
         printf("%s: %d %s; %u:%u %o\n", what, result, how, st.st_uid, st.st_gid, st.st_mode);
 }

@@ -1,6 +1,8 @@
 #!/bin/bash
 # Those who give files away, pack and unpack them, or hang something on them: install, tar, cpio, cp, rsync, setcap, …
 . "$(dirname "$0")/lib.sh"
+needs install tar cpio cp rsync setcap getcap setpriv setfacl getfacl chacl setfattr getfattr python3 dpkg-statoverride \
+    systemd-sysusers systemd-tmpfiles man mandb whatis sudo find stat
 
 check install <<'X'
 install -o www-data -g audio -m 4750 /bin/true t; install -d -o 33 -g 34 -m 2775 d e/f; install -D -o 1 -m 600 /etc/hostname g/h; owners .
@@ -42,7 +44,7 @@ check setcap <<'X'
 chmod 755 .; cp /usr/bin/chown give; cp /usr/bin/env env; setcap cap_chown+ep give; getcap give; getcap -n give; setcap -v cap_chown+ep give; setcap -v cap_chown+p give
 touch f; setpriv --reuid 33 --regid 33 --clear-groups ./give 44:45 f; stat -c %u:%g f; setpriv --reuid 33 --regid 33 --clear-groups chown 46:47 f; stat -c %u:%g f
 setcap cap_net_raw,cap_setuid+eip env; setpriv --reuid 33 --regid 33 --clear-groups ./env bash -c ids; setpriv --reuid 33 --regid 33 --clear-groups ./env grep Cap /proc/self/status
-setpriv --reuid 33 --regid 33 --clear-groups ./env setpriv --reuid 0 id
+setpriv --reuid 33 --regid 33 --clear-groups ./env setpriv --reuid 0 id || echo refused
 setcap cap_net_raw+p env; setpriv --reuid 33 --regid 33 --clear-groups --inh-caps +chown ./env grep Cap /proc/self/status
 cp /usr/bin/grep g; setcap cap_setuid,cap_chown+ep g; setpriv --reuid 33 --regid 33 --clear-groups ./g Cap /proc/self/status
 setcap cap_chown+ie g; setpriv --reuid 33 --regid 33 --clear-groups --inh-caps +chown ./g Cap /proc/self/status
@@ -75,25 +77,25 @@ dpkg-statoverride --update --add '#4321' '#4322' 0640 /etc/issue.net; stat -c '%
 dpkg-statoverride --remove /usr/bin/gpasswd; dpkg-statoverride --remove /etc/issue.net; chown root:root /etc/issue.net /usr/bin/gpasswd; chmod 4755 /usr/bin/gpasswd; chmod 644 /etc/issue.net
 X
 check systemd-sysusers <<'X'
-printf 'g crew 777\nu robot 666:crew "A robot" /var/lib/robot /bin/sh\nu! machine - "A machine"\nm robot audio\n' > s.conf; systemd-sysusers ./s.conf
-getent passwd robot; id robot; id -un machine; stat -c '%n %U:%G %a' /etc/passwd /etc/shadow /etc/group /etc/gshadow
+printf 'g crew 777\nu droid 666:crew "A droid" /var/lib/droid /bin/sh\nu machine - "A machine"\nm droid audio\n' > s.conf; systemd-sysusers "$PWD/s.conf"
+getent passwd droid; id droid; id -un machine; stat -c '%n %U:%G %a' /etc/passwd /etc/shadow /etc/group /etc/gshadow
 X
 check systemd-tmpfiles <<'X'
 cat > t.conf <<T
-d /var/lib/robot 2750 robot crew -
-f /var/lib/robot/file 0640 www-data audio - content
-L /var/lib/robot/link - - - - file
-p /var/lib/robot/pipe 0600 robot crew -
-c /var/lib/robot/null 0666 root root - 1:3
-b /var/lib/robot/disk 0660 robot crew - 8:1
-Z /var/lib/robot/file 4711 robot crew -
-a+ /var/lib/robot/file - - - - u:33:rw
-t /var/lib/robot/file - - - - user.test=yes trusted.test=sure
-h /var/lib/robot - - - - +d
-C /var/lib/robot/copy 0600 games games - /etc/skel
+d /var/lib/droid 2750 droid crew -
+f /var/lib/droid/file 0640 droid audio - content
+L /var/lib/droid/link - - - - file
+p /var/lib/droid/pipe 0600 droid crew -
+c /var/lib/droid/null 0666 root root - 1:3
+b /var/lib/droid/disk 0660 droid crew - 8:1
+Z /var/lib/droid/file 4711 droid crew -
+a+ /var/lib/droid/file - - - - u:33:rw
+t /var/lib/droid/file - - - - user.test=yes trusted.test=sure
+h /var/lib/droid - - - - +d
+C /var/lib/droid/copy 0600 games games - /etc/skel
 T
-systemd-tmpfiles --create ./t.conf; owners /var/lib/robot; getfacl -n /var/lib/robot/file; getfattr -d -m 'test' /var/lib/robot/file; stat -c '%n %t,%T' /var/lib/robot/null /var/lib/robot/disk
-systemd-tmpfiles --create; echo $?; owners /run /tmp -maxdepth 2 | grep -v -e '^/tmp/' -e '/run/[a-z]*\.pid' -e /run/user; rm -r /var/lib/robot; userdel robot; userdel machine
+systemd-tmpfiles --create "$PWD/t.conf"; owners /var/lib/droid; getfacl -n /var/lib/droid/file; getfattr -d -m 'test' /var/lib/droid/file; stat -c '%n %t,%T' /var/lib/droid/null /var/lib/droid/disk
+systemd-tmpfiles --create; echo $?; owners /run /tmp -maxdepth 2 | grep -v -e '^/tmp/' -e '/run/[a-z]*\.pid' -e /run/user; rm -r /var/lib/droid; userdel droid; userdel machine; groupdel crew
 X
 check mandb <<'X'
 rm -rf /var/cache/man/*; mkdir -p /usr/share/man/man1; printf '.TH TEST 1\n.SH NAME\ntest-page \\- a page\n' > /usr/share/man/man1/test-page.1

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What languages have for it: ids of the process, of a child, of files.
 . "$(dirname "$0")/lib.sh"
+needs python3 perl ruby node php java id
 
 check python <<'X'
 cat > p.py <<'P'
@@ -92,5 +93,53 @@ posix_initgroups("backup", 4); say("initgroups"); posix_setegid(34); posix_seteu
 var_dump(posix_setuid(0), posix_strerror(posix_get_last_error()), posix_setgid(0), @chown("f", 0)); say("end"); echo posix_getpwuid(posix_geteuid())["name"], " ", get_current_user(), "\n"; passthru("id");
 P
 php p.php
+X
+check java <<'X'
+cat > Owners.java <<'P'
+import java.io.IOException;
+import java.nio.file.*;
+import java.nio.file.attribute.*;
+import java.util.Set;
+import java.util.TreeMap;
+
+class Owners {
+    interface Deed { void run() throws IOException; }
+    static void attempt(String what, Deed deed) {
+        try { deed.run(); System.out.println(what + ": done"); }
+        catch (FileSystemException e) { System.out.println(what + ": " + e.getClass().getSimpleName() + " " + e.getReason()); }
+        catch (IOException e) { System.out.println(what + ": " + e); }
+    }
+    static void look(String name) throws IOException {
+        var a = Files.readAttributes(Path.of(name), PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+        var unix = new TreeMap<>(Files.readAttributes(Path.of(name), "unix:uid,gid,mode,nlink", LinkOption.NOFOLLOW_LINKS));
+        System.out.println(name + " " + a.owner() + ":" + a.group() + " " + PosixFilePermissions.toString(a.permissions()) + " " + unix);
+    }
+    public static void main(String[] arguments) throws Exception {
+        var users = FileSystems.getDefault().getUserPrincipalLookupService();
+        var f = Path.of("f");
+        System.out.println(System.getProperty("user.name") + " " + System.getProperty("user.home"));
+        if (arguments.length == 0) {
+            Files.createFile(f); look("f");
+            Files.setOwner(f, users.lookupPrincipalByName("www-data")); System.out.println(Files.getOwner(f)); look("f");
+            Files.getFileAttributeView(f, PosixFileAttributeView.class).setGroup(users.lookupPrincipalByGroupName("audio"));
+            Files.setPosixFilePermissions(f, PosixFilePermissions.fromString("rw-r-----")); look("f");
+            Files.createSymbolicLink(Path.of("l"), f); Files.getFileAttributeView(Path.of("l"), PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS).setOwner(users.lookupPrincipalByName("games")); look("l"); look("f");
+            Files.copy(f, Path.of("copy"), StandardCopyOption.COPY_ATTRIBUTES); look("copy");
+            Files.setAttribute(f, "unix:uid", 70000); Files.setAttribute(f, "unix:gid", 70001); look("f");
+            Files.setAttribute(f, "unix:mode", 06711); look("f");
+            Files.getFileAttributeView(f, UserDefinedFileAttributeView.class).write("test", java.nio.ByteBuffer.wrap(new byte[] {65})); System.out.println(Files.getFileAttributeView(f, UserDefinedFileAttributeView.class).list());
+            Files.setOwner(f, users.lookupPrincipalByName("www-data"));
+        }
+        attempt("owner", () -> Files.setOwner(f, users.lookupPrincipalByName("root")));
+        attempt("owner", () -> Files.setOwner(f, users.lookupPrincipalByName("www-data")));
+        attempt("group", () -> Files.getFileAttributeView(f, PosixFileAttributeView.class).setGroup(users.lookupPrincipalByGroupName("games")));
+        attempt("mode", () -> Files.setPosixFilePermissions(f, Set.of(PosixFilePermission.OWNER_READ))); look("f");
+        attempt("another's mode", () -> Files.setPosixFilePermissions(Path.of("copy"), Set.of(PosixFilePermission.OWNER_READ))); attempt("nobody", () -> users.lookupPrincipalByName("no-such-user"));
+        System.out.print(new String(new ProcessBuilder("id").start().getInputStream().readAllBytes()));
+    }
+}
+P
+java -cp /usr/share/java/ecj.jar org.eclipse.jdt.internal.compiler.batch.Main -11 -d . Owners.java; chmod 755 .; export JAVA_TOOL_OPTIONS='-Xshare:auto -XX:TieredStopAtLevel=1 -XX:+UseSerialGC'
+java -cp . Owners 2>&1 | grep -v ^Picked; chown 0:0 copy; setpriv --reuid 33 --regid 33 --clear-groups java -cp . Owners dropped 2>&1 | grep -v ^Picked; owners . | grep -v class
 X
 echo 'END of languages.sh'

@@ -4,10 +4,21 @@ export HOME=/root LC_ALL=C.UTF-8 TZ=UTC DEBIAN_FRONTEND=noninteractive
 cd /
 umask 022
 
-# Runs the script on standard input, under a name, in an empty directory.
+# Ends everything if one of these programs is missing: two transcripts that lack the same would be equal.
+needs() {
+    local tool
+    for tool; do
+        command -v "$tool" > /dev/null || { echo "MISSING: $tool"; exit 1; }
+    done
+}
+
+# Runs the script on standard input, under a name, in an empty directory. Who reads the transcripts refuses those that
+# say NOT FOUND.
 check() {
     local script status=0
-    script=$(cat)
+    # shellcheck disable=SC2016 # for the shell below
+    script='set -E; trap '\''[ $? != 127 ] || echo "NOT FOUND: $BASH_COMMAND"'\'' ERR
+'$(cat)
     printf '== %s\n' "$1"
     rm -rf "$PLACE"
     mkdir "$PLACE"
@@ -19,6 +30,8 @@ check() {
 cat > /usr/local/bin/ids << 'END'
 #!/bin/sh
 id
+# Root that has not listed /proc reads what the kernel says of it there.
+: /proc/*
 grep -E '^(Uid|Gid|Groups|CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs)' /proc/self/status
 END
 cat > /usr/local/bin/owners << 'END'

@@ -1,6 +1,9 @@
 #!/bin/bash
 # Those who become somebody else, and those who make somebody: su, sudo, setpriv, …, adduser, passwd, …
 . "$(dirname "$0")/lib.sh"
+needs su sudo visudo runuser setpriv gosu s6-setuidgid s6-applyuidgid s6-envuidgid start-stop-daemon capsh chroot sg newgrp \
+    login script busybox busybox-32 useradd usermod userdel groupadd groupmod groupdel adduser addgroup deluser delgroup \
+    gpasswd passwd chpasswd chage chsh chfn unix_chkpwd crontab getent ps
 
 check useradd <<'X'
 useradd --create-home --shell /bin/bash --uid 1234 alice
@@ -54,6 +57,9 @@ su alice -c ids
 su - bob -c 'ids; pwd; echo $HOME $USER $SHELL'
 su www-data -s /bin/sh -c 'id; echo $HOME'
 su -g audio -G games alice -c id
+su - -c 'id; pwd; echo $HOME $USER'
+echo 'id; pwd' | su - alice
+su bob <<< ids
 su alice -c 'su -c id' < /dev/null
 su -c ids
 su nobody -c id
@@ -96,7 +102,7 @@ setpriv --securebits +noroot,+noroot_locked,+keep_caps_locked setpriv --dump
 setpriv --securebits +noroot bash -c ids
 setpriv --securebits +no_setuid_fixup --reuid 33 setpriv --dump
 setpriv --no-new-privs --reuid alice --regid alice --clear-groups bash -c 'ids; su -c id; sudo -n id'
-setpriv --reuid 33 --regid 33 --clear-groups setpriv --reuid 0 id
+setpriv --reuid 33 --regid 33 --clear-groups setpriv --reuid 0 id || echo refused
 setpriv --pdeathsig TERM setpriv --dump
 X
 check capsh <<'X'
@@ -104,7 +110,7 @@ capsh --print
 capsh --user=alice -- -c ids
 capsh --gid=34 --uid=33 -- -c ids
 capsh --gid=34 --groups=1,2 --uid=33 --print
-capsh --drop=cap_chown,cap_setuid -- -c 'ids; touch f; chown 33 f; setpriv --reuid 33 id'
+capsh --drop=cap_chown,cap_setuid -- -c 'ids; touch f; chown 33 f; setpriv --reuid 33 id || echo refused'
 capsh --inh=cap_chown --print
 capsh --keep=1 --uid=33 --caps=cap_chown+ep --print
 capsh --iab='^cap_chown,!cap_sys_admin' --print
@@ -117,14 +123,14 @@ check gosu <<'X'
 gosu alice bash -c ids; gosu www-data id; gosu 33:34 id; gosu bob:audio id; gosu nobody gosu root id
 X
 check s6 <<'X'
-s6-setuidgid alice bash -c ids; s6-setuidgid bob:audio id; s6-applyuidgid -u 33 -g 34 -G 1,2,3 id
+s6-setuidgid alice bash -c ids; s6-setuidgid 33:34 id; s6-applyuidgid -u 33 -g 34 -G 1,2,3 id
 s6-envuidgid alice s6-applyuidgid -U bash -c 'id; echo $UID $GID'
 s6-setuidgid alice s6-setuidgid bob id
 X
 check start-stop-daemon <<'X'
 start-stop-daemon --start --chuid alice --pidfile /nonexistent --startas /usr/local/bin/ids
 start-stop-daemon --start --chuid www-data:audio --umask 027 --chdir /tmp --pidfile /nonexistent --startas /usr/bin/env -- sh -c 'id; umask; pwd'
-start-stop-daemon --start --background --make-pidfile --pidfile /run/sleeper.pid --chuid alice --startas /bin/sleep -- 300
+rm -f /run/sleeper.pid; start-stop-daemon --start --background --make-pidfile --pidfile /run/sleeper.pid --chuid alice --startas /bin/sleep -- 300
 stat -c %U:%G /run/sleeper.pid
 for i in $(seq 600); do [ "$(ps -o comm= -p "$(cat /run/sleeper.pid)")" = sleep ] && break; sleep 0.1; done
 ps -o user=,group=,args= -p "$(cat /run/sleeper.pid)"
@@ -153,15 +159,18 @@ echo '0 5 * * * true' | crontab -u alice -; crontab -u alice -l; stat -c '%n %U:
 echo '0 6 * * * false' | su alice -c 'crontab -'; su alice -c 'crontab -l'; stat -c '%U:%G %a' /var/spool/cron/crontabs/alice
 su bob -c 'crontab -u alice -l'; crontab -u alice -r; owners /var/spool/cron/crontabs
 X
-check busybox <<'X'
+for busybox in busybox busybox-32; do # both static
+    check $busybox <<X
+busybox() { command $busybox "\$@"; }
 busybox su alice -c id; busybox su - bob -s /bin/sh -c 'id; pwd'
 touch bb; busybox chown alice:audio bb; busybox stat -c '%U:%G %u:%g' bb; busybox ls -l bb | cut -c 1-30
 busybox chown -R 33:34 .; busybox chgrp 3 bb; busybox chmod 4755 bb; owners .
 mkdir sub; touch sub/f; busybox chown 33:34 sub/f; busybox tar -cf t.tar sub; mkdir x; busybox tar -xf t.tar -C x; owners x; busybox tar -tvf t.tar | cut -c 1-30
-busybox adduser -D -u 6006 busy; id busy; busybox deluser busy; busybox setuidgid alice id; busybox id bob; busybox start-stop-daemon -S -c 33:34 -x /usr/bin/id
-busybox mknod null c 1 3; busybox stat -c '%F %t %T' null; busybox install -o bob -g audio -m 2750 /etc/hostname inst; owners inst
-busybox chroot / id; busybox nice -n 3 id -u
+busybox id bob; busybox passwd -l bob; busybox passwd -u bob; busybox start-stop-daemon -S -c 33:34 -x /usr/bin/id
+busybox mknod null c 1 3; busybox stat -c '%F %t %T' null; find sub null | busybox cpio -o -H newc > c; mkdir y; cd y; busybox cpio -idm < ../c; owners .
+busybox chroot / id
 X
+done
 for bits in 32 64; do # 32: dynamic, 64: static by musl
     check "becoming, $bits bits" <<X
 chmod 777 .; cp /root/programs/become-$bits . && ./become-$bits
@@ -169,8 +178,8 @@ rm given*; chmod 6755 become-$bits && chown alice:audio become-$bits && setpriv 
 X
 done
 check userdel <<'X'
-userdel --remove bob; deluser --remove-home carol; groupdel team; delgroup builders; deluser robot
+touch /var/mail/{alice,bob}; chown bob:mail /var/mail/bob; userdel --remove bob; deluser --remove-home carol; groupdel team; delgroup builders; deluser robot
 id bob; id robot; owners /home /var/spool/mail
-userdel -r alice; getent passwd | tail -3; getent group | tail -3; getent subids alice
+userdel -r alice; getent passwd | tail -3; getent group | tail -3; grep alice /etc/subuid /etc/subgid
 X
 echo 'END of users.sh'
