@@ -25,6 +25,8 @@ pub fn look(variable: impl Fn(&str) -> Option<OsString>) -> Finding {
     };
     if Index::is_in(&dir) {
         return match Index::open(&dir, Mode::Read) {
+            // To look at it takes no room.
+            Ok(_) if store::is_full(&dir) => full(&dir, "cannot be used"),
             Ok(_) if can_write(&dir) => {
                 Finding::ok(id, format!("{}: an index of owners is there", dir.display()))
             }

@@ -127,6 +127,14 @@ fn a_disk_that_is_full_from_the_start_is_said_to_be_so() {
         let err = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(125), "{what}: {err}");
         assert!(err.contains("no room is left") && err.contains("--store"), "{what}: {err}");
+        let mut doctor = home.lab.command();
+        doctor.current_dir(&home.dir).env("XDG_STATE_HOME", &small.0).arg("doctor");
+        let output = doctor.output().expect("it starts");
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.code() == Some(1) && out.contains("remainroot --store memory"),
+            "{what}: {out}"
+        );
     };
     fill();
     refused("no index");
