@@ -85,7 +85,14 @@ fn no_mount_point(target: &Path, kind: Kind, errno: Errno) -> Trouble {
         Kind::Dir => "directory",
         Kind::File => "file",
     };
-    failed(&format!("cannot make the {kind} {} to mount on", target.display()), errno)
+    let trouble = failed(&format!("cannot make the {kind} {} to mount on", target.display()), errno);
+    match errno {
+        Errno::EACCES | Errno::EPERM | Errno::EROFS => trouble.mended_by(
+            "where a root directory is somebody else's or cannot be written to, all that is mounted on must be there: \
+             /proc, /sys, /dev, and what --bind names",
+        ),
+        _ => trouble,
+    }
 }
 
 /// Trouble with a system call.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::unistd::{chdir, chroot, pivot_root};
+use nix::unistd::{AccessFlags, access, chdir, chroot, pivot_root};
 
 use super::mounts::{bind, failed, protect};
 use super::points::Points;
 use super::target::Root;
-use super::trouble::{Trouble, why_io};
+use super::trouble::{Trouble, why, why_io};
 use super::{Bind, Refused, dev, names};
 
 const NONE: Option<&str> = None;
@@ -67,6 +67,9 @@ fn no_program(rootfs: &Path, root: &Root, programs: &[PathBuf]) -> Trouble {
     let said = rootfs.display();
     let program = programs.last().and_then(|path| path.file_name()).unwrap_or_default().display();
     if USUAL.iter().any(|dir| root.find(Path::new(dir), libc::O_DIRECTORY).is_ok()) {
+        if let [one] = programs {
+            return Trouble::new(format!("{}: not found in {said}", one.display()));
+        }
         let dirs: Vec<_> = programs.iter().filter_map(|path| path.parent()?.to_str()).collect();
         return Trouble::new(format!("{program}: not found in {said} (looked in {})", dirs.join(", ")));
     }
@@ -105,6 +108,10 @@ fn checked(rootfs: &Path) -> Result<PathBuf, Trouble> {
     if !dir.is_dir() {
         return Err(Trouble::new(format!("--rootfs {said}: not a directory"))
             .mended_by("an archive or image must be unpacked first"));
+    }
+    if let Err(errno) = access(&dir, AccessFlags::X_OK) {
+        return Err(Trouble::new(format!("--rootfs {said}: {}", why(errno)))
+            .mended_by("it must be a directory of your own, or one that everybody may search"));
     }
     if dir == Path::new("/") {
         return Err(Trouble::new(format!("--rootfs {said}: this is the present root"))

@@ -1,11 +1,11 @@
 //! `--rootfs` and `--bind`.
 
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{Lab, NOBODY_WE_KNOW, is_root};
+use crate::support::{Lab, NOBODY_WE_KNOW, is_root, skipped};
 use crate::terminal::Terminal;
 use crate::{eventually, finish};
 
@@ -285,7 +285,33 @@ fn what_is_no_root_is_left_alone() {
     let (_, err, status) = run(&["--env", "PATH=/x:/y"], &["tool"]);
     assert_eq!(status, Some(127));
     assert!(err.contains(&format!("tool: not found in {said} (looked in /x, /y)")), "{err}");
+    let (_, err, status) = run(&[], &["/tool"]);
+    assert_eq!((err, status), (format!("remainroot: /tool: not found in {said}\n"), Some(127)));
     assert_eq!(names(&dir), ["bin", "etc"]);
+}
+
+#[test]
+fn a_root_of_somebody_else_says_what_it_lacks() {
+    if !is_root() {
+        return skipped("a_root_of_somebody_else_says_what_it_lacks", "that takes two users");
+    }
+    let lab = Lab::new();
+    let closed = lab.path().join("closed");
+    fs::create_dir_all(closed.join("bin")).unwrap();
+    fs::copy("/bin/true", closed.join("bin/true")).unwrap();
+    let run = || finish(lab.command().arg("--rootfs").arg(&closed).args(["--", "/bin/true"]));
+    let (_, err, status) = run();
+    assert!(
+        err.contains("to mount on: Permission denied\n") && err.contains("must be there: /proc"),
+        "{err}"
+    );
+    assert_eq!(status, Some(125));
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let (_, err, status) = run();
+    let told =
+        format!("remainroot: --rootfs {}: Permission denied\nremainroot: it must be", closed.display());
+    assert!(err.starts_with(&told), "{err}");
+    assert_eq!(status, Some(125));
 }
 
 #[test]
