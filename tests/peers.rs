@@ -8,10 +8,11 @@ use std::process::Command;
 use support::{Lab, Machine, can_compile, is_root};
 
 fn agrees(scenario: &str) {
-    both_agree("peers", scenario);
+    all_agree("peers", scenario, false);
 }
 
-fn both_agree(program: &str, scenario: &str) {
+/// `tells_ids`: whoever the kernel itself takes root for.
+fn all_agree(program: &str, scenario: &str, tells_ids: bool) {
     for machine in [Machine::X86_64, Machine::I386] {
         let name = format!("{scenario} ({machine:?})");
         if !can_compile(&name, machine) {
@@ -25,9 +26,18 @@ fn both_agree(program: &str, scenario: &str) {
         };
         let mut natively = bounded(lab.natively("timeout"));
         natively.arg(&guest);
-        let mut inside = bounded(lab.unprivileged("timeout"));
-        inside.arg(lab.remainroot()).arg("--").arg(&guest);
-        for (world, mut command) in [("natively", natively), ("under remainroot", inside)] {
+        let inside = |before: &[&str], userns: &str| {
+            let mut command = bounded(lab.unprivileged("timeout"));
+            command.args(before).arg(lab.remainroot()).args(["--userns", userns, "--"]).arg(&guest);
+            command
+        };
+        let mut worlds = vec![("natively", natively), ("under remainroot", inside(&[], "auto"))];
+        if tells_ids && machine == Machine::X86_64 {
+            worlds.push(("without a namespace", inside(&[], "none")));
+            worlds
+                .push(("in another's namespace", inside(&["unshare", "--user", "--map-root-user"], "keep")));
+        }
+        for (world, mut command) in worlds {
             if world == "natively" && !is_root() {
                 continue;
             }
@@ -56,25 +66,25 @@ fn priorities_limits_and_memory_are_those_of_the_same_user() {
 
 #[test]
 fn sockets_know_whose_the_other_end_is() {
-    agrees("sockets");
+    all_agree("peers", "sockets", true);
 }
 
 /// Whatever becomes of those who made them.
 #[test]
 fn sockets_show_the_ids_of_the_moment_at_which_they_were_connected() {
-    both_agree("sockets", "connections");
-    both_agree("sockets", "passed");
-    both_agree("sockets", "elsewhere");
+    all_agree("sockets", "connections", true);
+    all_agree("sockets", "passed", false);
+    all_agree("sockets", "elsewhere", false);
 }
 
 #[test]
 fn pairs_of_sockets_show_whose_they_were_made() {
-    both_agree("sockets", "pairs");
+    all_agree("sockets", "pairs", true);
 }
 
 #[test]
 fn of_many_connections_each_shows_its_own_ids() {
-    both_agree("sockets", "many");
+    all_agree("sockets", "many", false);
 }
 
 #[test]
@@ -89,7 +99,7 @@ fn another_proc_tells_the_same() {
 
 #[test]
 fn messages_tell_who_sent_them() {
-    agrees("messages");
+    all_agree("peers", "messages", true);
 }
 
 #[test]

@@ -24,7 +24,7 @@ bitflags::bitflags! {
         const XATTRS = 1 << 4;
         /// Inodes are to be forgotten with their last name ([`Store::awaits_unlink`]).
         const UNLINKS = 1 << 5;
-        /// Some task of the run has, or had, other ids than root's.
+        /// Some task of the run has, or had, other ids than those that the kernel shows for it.
         const USERS = 1 << 6;
         /// So it is, and somebody wants to be told who sends messages (SO_PASSCRED).
         const SENDERS = 1 << 7;
@@ -58,13 +58,15 @@ impl Needs {
         conditions.into_iter().filter(|(_, holds)| *holds).map(|(need, _)| need).collect()
     }
 
-    /// What comes from where the guest lives. Without capabilities even root's own files have to be cared for.
+    /// What comes from where the guest lives. Without capabilities even root's own files have to be cared for; without
+    /// a namespace the kernel calls even root something else.
     pub fn of_world(world: &World) -> Needs {
-        if world.dac_override {
+        let care = if world.dac_override {
             Needs::ALWAYS
         } else {
             Needs::all() - Needs::USERS - Needs::SENDERS - Needs::VIEWS
-        }
+        };
+        if (world.root_uid, world.root_gid) == (0, 0) { care } else { care | Needs::USERS }
     }
 }
 
