@@ -98,6 +98,11 @@ fn another_proc_tells_the_same() {
 }
 
 #[test]
+fn memory_is_shown_to_users_who_may_read_the_program() {
+    agrees("programs");
+}
+
+#[test]
 fn messages_tell_who_sent_them() {
     all_agree("peers", "messages", true);
 }

@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -608,12 +609,65 @@ static int many_messages(void)
 	return 0;
 }
 
+/* Whether a program that a user has become shows to that user what it has in memory. Exit status. */
+static int shows(void)
+{
+	struct stat stat;
+	int dumpable = prctl(PR_GET_DUMPABLE);
+	if (lstat("/proc/self/stat", &stat) != 0 || (stat.st_uid != geteuid()) != (dumpable == 0 && geteuid()))
+		return 9;
+	return dumpable;
+}
+
+/* Copies of this program. */
+static int programs(void)
+{
+	static const struct {
+		int uid, gid, mode, capabilities, shows;
+	} files[] = {
+		{ 0, 0, 0755, 0, 1 }, { 0, 0, 0711, 0, 0 }, { 0, 33, 0750, 0, 1 }, { 0, 33, 0710, 0, 0 },
+		{ 33, 33, 0311, 0, 0 }, { 33, 33, 0755, 0, 1 }, { 34, 34, 04755, 0, 0 }, { 33, 33, 04755, 0, 1 },
+		{ 0, 34, 02755, 0, 0 }, { 0, 33, 02755, 0, 1 }, { 0, 0, 0755, 1, 0 }, { 0, 0, 04755, 0, 0 },
+	};
+	const uint32_t net_raw[] = { 0x02000001, 1 << 13, 0, 0, 0 };
+	char command[300], self[256] = "";
+	CHECK(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
+	for (unsigned n = 0; n < sizeof files / sizeof *files; n++) {
+		char name[] = "./program";
+		snprintf(command, sizeof command, "cp %s %s", self, name);
+		CHECK(system(command) == 0);
+		CHECK(chown(name, files[n].uid, files[n].gid) == 0);
+		CHECK(chmod(name, files[n].mode) == 0);
+		if (files[n].capabilities)
+			CHECK(setxattr(name, "security.capability", net_raw, sizeof net_raw, 0) == 0);
+		for (int id = 0; id <= 33; id += 33) {
+			int status = -1, changes = files[n].uid == 34 || files[n].gid == 34;
+			pid_t pid = fork();
+			if (pid == 0) {
+				if (id)
+					become(id);
+				execl(name, name, "shows", NULL);
+				_exit(8);
+			}
+			CHECK(waitpid(pid, &status, 0) == pid);
+			int expected = id ? files[n].shows : !changes && !(files[n].uid == 33 && files[n].mode & S_ISUID) && !(files[n].gid == 33 && files[n].mode & S_ISGID);
+			if (WEXITSTATUS(status) != expected)
+				printf("%o of %d:%d by %d: %d\n", files[n].mode, files[n].uid, files[n].gid, id, WEXITSTATUS(status));
+			CHECK(WIFEXITED(status) && WEXITSTATUS(status) == expected);
+		}
+		CHECK(unlink(name) == 0);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 2 && !strcmp(argv[1], "shows"))
+		return shows();
 	static const struct { const char *name; int (*run)(void); } scenarios[] = {
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
 		{ "sockets", sockets }, { "views", views }, { "other-proc", other_proc },
-		{ "messages", messages }, { "many-messages", many_messages },
+		{ "programs", programs }, { "messages", messages }, { "many-messages", many_messages },
 	};
 	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

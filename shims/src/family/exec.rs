@@ -6,7 +6,8 @@ use super::file::Seen;
 use super::{SUID_DUMP_DISABLE, SUID_DUMP_USER};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::{ExecFile, FileCaps};
-use crate::guest::{Answer, Dir, Guest, Node, Place, Trailing};
+use crate::guest::{Answer, Dir, Guest, Place, Trailing};
+use crate::owner::Access;
 
 const S_IFMT: u32 = 0o170_000;
 const S_IFREG: u32 = 0o100_000;
@@ -55,9 +56,13 @@ fn check(guest: &dyn Guest, dir: Dir, path: u64, flags: u32) -> Answer {
             dir => guest.find(&Place::Path { dir, path: &path, trailing })?,
         };
         let mode = node.stat()?.mode;
-        if mode & S_IFMT == S_IFREG && mode & 0o111 != 0 { Ok(node) } else { Err(Errno::EACCES) }
+        if mode & S_IFMT == S_IFREG && mode & 0o111 != 0 {
+            Seen::hold(guest, node)
+        } else {
+            Err(Errno::EACCES)
+        }
     });
-    match file.and_then(|node| exec_file(guest, node)).map(|file| cred.exec(&file)) {
+    match file.and_then(|seen| exec_file(&seen)).map(|file| cred.exec(&file)) {
         Ok(Err(errno)) => Answer::Err(errno),
         _ => Answer::Native,
     }
@@ -76,8 +81,12 @@ impl AuxIds {
 /// is too late now; [`execve`] has refused those that it could see) are left out.
 pub fn after_exec(guest: &dyn Guest) -> AuxIds {
     let old = guest.cred();
-    let file = guest.find(&Place::Exe).and_then(|node| exec_file(guest, node));
-    let exec = file.and_then(|file| old.exec(&file).or_else(|_| old.exec(&ExecFile { caps: None, ..file })));
+    let program = guest.find(&Place::Exe).and_then(|node| Seen::hold(guest, node));
+    // would_dump: who may not read the program shall not read its memory either.
+    let is_secret = program.as_ref().is_ok_and(|seen| seen.permits(&old, Access::READ).is_err());
+    let exec = program
+        .and_then(|seen| exec_file(&seen))
+        .and_then(|file| old.exec(&file).or_else(|_| old.exec(&ExecFile { caps: None, ..file })));
     let (cred, secure) = match exec.or_else(|_| old.exec(&ExecFile::PLAIN)) {
         Ok(exec) => (exec.cred, exec.secure),
         // A plain file has no capabilities to be refused for.
@@ -92,7 +101,7 @@ pub fn after_exec(guest: &dyn Guest) -> AuxIds {
     };
     // begin_new_exec looks at the old credentials, then commit_creds at what has changed.
     let is_itself = old.uid.effective == old.uid.real && old.gid.effective == old.gid.real;
-    let dumpable = is_itself && !cred.raises_suspicion(&old);
+    let dumpable = is_itself && !is_secret && !cred.raises_suspicion(&old);
     guest.set_dumpable(if dumpable { SUID_DUMP_USER } else { SUID_DUMP_DISABLE });
     if cred != *old {
         guest.set_cred(cred.into());
@@ -102,8 +111,7 @@ pub fn after_exec(guest: &dyn Guest) -> AuxIds {
 
 /// What an executable says about credentials: by its virtual owner, mode and capabilities, and nothing at all on a
 /// nosuid mount. EINVAL for malformed capabilities.
-fn exec_file(guest: &dyn Guest, node: Box<dyn Node>) -> Result<ExecFile, Errno> {
-    let seen = Seen::hold(guest, node)?;
+fn exec_file(seen: &Seen) -> Result<ExecFile, Errno> {
     let attr = seen.attr();
     let recorded = seen.record.as_ref().and_then(|record| record.xattrs.get(&b"security.capability"[..]));
     let caps = match recorded {
@@ -151,6 +159,20 @@ mod tests {
         let root = Fake::root(Abi::X86_64);
         assert!(!after_exec(&root).secure);
         assert_eq!(root.cred_now(), Cred::root());
+    }
+
+    #[test]
+    fn the_memory_of_a_program_is_as_secret_as_its_file() {
+        for (cred, mode, dumpable) in [
+            (user().cred_now(), 0o755, SUID_DUMP_USER),
+            (user().cred_now(), 0o711, SUID_DUMP_DISABLE),
+            (Cred::root(), 0o711, SUID_DUMP_USER),
+        ] {
+            let mut guest = Fake::new(Abi::X86_64, cred);
+            guest.program.native.0 = 0o100_000 | mode;
+            after_exec(&guest);
+            assert_eq!(guest.dumpable(), dumpable, "{mode:o}");
+        }
     }
 
     #[test]
