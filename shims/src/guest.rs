@@ -168,6 +168,12 @@ pub trait Loan {
     fn opened(&self);
 }
 
+/// Bytes of the guest's memory that it does not miss until this is dropped; then they are what they were.
+pub trait Room {
+    /// Their address, aligned as a stack is.
+    fn at(&self) -> u64;
+}
+
 /// Which file a call means, in the guest's terms.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
@@ -383,6 +389,11 @@ pub trait Guest {
 
     /// Tells the engine that the task lists a directory. If that is /proc, it may want to know of others' tasks.
     fn lists(&self, _fd: i32) {}
+
+    /// So many bytes of its memory, for what the kernel shall read. An error where there are not so many.
+    fn room(&self, _size: usize) -> Result<Box<dyn Room>, Errno> {
+        Err(Errno::ENOSYS)
+    }
 
     /// The owners of this run.
     fn store(&self) -> &dyn Store;

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
-use crate::guest::{Answer, Guest, Host, Node, Peer, Place, Whom};
+use crate::guest::{Answer, Guest, Host, Node, Peer, Place, Room, Whom};
 use crate::owner::{Attributes, FileId, FileSystem, Inode, Record, Store, Time, World};
 use crate::table::Needs;
 
@@ -52,6 +52,8 @@ impl Fake {
     pub const OTHER: i32 = 1300;
     /// The end of its memory.
     pub const END: u64 = 0x10_0000;
+    /// Where there is room.
+    pub const ROOM: u64 = 0x8_0000;
     /// An address that faults.
     pub const BAD: u64 = Fake::END + 0x1000;
 
@@ -202,6 +204,16 @@ impl Guest for Fake {
                 tids.into_iter().map(|(tid, cred)| peer(*tid, cred.clone())).chain([me]).collect()
             }
         }
+    }
+
+    fn room(&self, _: usize) -> Result<Box<dyn Room>, Errno> {
+        struct Place;
+        impl Room for Place {
+            fn at(&self) -> u64 {
+                Fake::ROOM
+            }
+        }
+        Ok(Box::new(Place))
     }
 
     fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>> {

@@ -405,33 +405,41 @@ static int views(void)
 
 static int channel[2];
 
-/* Sends a byte, naming somebody if that is wanted. */
+/* Sends a byte, naming somebody if that is wanted: from memory that nobody writes to. */
 static int send_as(const struct ucred *named)
 {
-	char byte = 'x';
-	union { char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof *named)]; struct cmsghdr align; } control = { 0 };
-	struct iovec iov = { &byte, 1 };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct letter {
+		char byte;
+		union { char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof *named)]; struct cmsghdr align; } control;
+		struct iovec iov;
+		struct msghdr message;
+	} *letter;
+	const size_t page = 4096;
+	letter = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	letter->iov = (struct iovec){ &letter->byte, 1 };
+	letter->message = (struct msghdr){ .msg_iov = &letter->iov, .msg_iovlen = 1 };
+	struct cmsghdr *one = NULL;
 	if (named) {
 		/* Behind a descriptor. */
-		message.msg_control = &control;
-		message.msg_controllen = sizeof control.bytes;
-		struct cmsghdr *one = CMSG_FIRSTHDR(&message);
+		letter->message.msg_control = &letter->control;
+		letter->message.msg_controllen = sizeof letter->control.bytes;
+		one = CMSG_FIRSTHDR(&letter->message);
 		one->cmsg_level = SOL_SOCKET;
 		one->cmsg_type = SCM_RIGHTS;
 		one->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(one), &channel[0], sizeof(int));
-		one = CMSG_NXTHDR(&message, one);
+		one = CMSG_NXTHDR(&letter->message, one);
 		one->cmsg_level = SOL_SOCKET;
 		one->cmsg_type = SCM_CREDENTIALS;
 		one->cmsg_len = CMSG_LEN(sizeof *named);
 		memcpy(CMSG_DATA(one), named, sizeof *named);
-		int sent = sendmsg(channel[1], &message, 0), error = errno;
-		CHECK(!memcmp(CMSG_DATA(one), named, sizeof *named));
-		errno = error;
-		return sent;
 	}
-	return sendmsg(channel[1], &message, 0);
+	CHECK(mprotect(letter, page, PROT_READ) == 0);
+	int sent = sendmsg(channel[1], &letter->message, 0), error = errno;
+	CHECK(!named || !memcmp(CMSG_DATA(one), named, sizeof *named));
+	munmap(letter, page);
+	errno = error;
+	return sent;
 }
 
 static void is_sender(pid_t pid, unsigned uid, unsigned gid)

@@ -3,7 +3,8 @@
 
 use std::rc::Rc;
 
-use super::{bind, message, read_u32};
+use super::message::{self, Given};
+use super::{bind, read_u32};
 use crate::abi::{Call, Errno};
 use crate::guest::{Answer, Guest, Host, host};
 
@@ -90,8 +91,10 @@ pub async fn socketcall(guest: Rc<dyn Guest>, call: Call) -> Answer {
             return Answer::Native;
         }
         SOCKETCALL_SOCKETPAIR => return make_pair(guest, word(0), word(3).into()).await,
-        SOCKETCALL_SENDMSG => return message::send(guest, call, word(1).into(), 1).await,
-        SOCKETCALL_SENDMMSG => return message::send(guest, call, word(1).into(), word(2)).await,
+        SOCKETCALL_SENDMSG => return message::send(guest, call, Given::InMemory, word(1).into(), None).await,
+        SOCKETCALL_SENDMMSG => {
+            return message::send(guest, call, Given::InMemory, word(1).into(), Some(word(2))).await;
+        }
         SOCKETCALL_RECVMSG => return message::receive(guest, call, word(1).into()).await,
         SOCKETCALL_RECVMMSG => return message::receive_many(guest, call, word(1).into()).await,
         _ => {}

@@ -14,6 +14,7 @@ mod pids;
 mod pin;
 mod quick;
 mod resolve;
+mod room;
 mod run;
 mod sockets;
 mod start;

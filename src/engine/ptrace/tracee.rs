@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use remainroot_shims::abi::{Abi, Call, Errno, STATX_SIZE};
 use remainroot_shims::cred::{Cred, Login};
-use remainroot_shims::guest::{Dir, Guest, Host, Loan, Node, Peer, Place, Shelf, TaskFile, Text, Whom};
+use remainroot_shims::guest::{self, Dir, Guest, Host, Loan, Node, Peer, Place, Shelf, TaskFile, Text, Whom};
 use remainroot_shims::owner::{FileId, Store, World};
 use remainroot_shims::table::Needs;
 
+use super::room::Room;
 use super::run::Run;
 use super::{files, login, peers, pids, quick, sockets, views};
 use crate::sys::{fd, mem, process};
@@ -372,6 +373,10 @@ impl Guest for Tracee {
         if may_differ && !self.looks_at_tasks.get() && views::is_list(&self.run, self, fd) {
             self.looks_at_tasks.set(true);
         }
+    }
+
+    fn room(&self, size: usize) -> Result<Box<dyn guest::Room>, Errno> {
+        Ok(Box::new(Room::on_stack(self, size)?))
     }
 
     fn socket_peer(&self, fd: i32) -> Option<Rc<Cred>> {

@@ -6,15 +6,17 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 use remainroot_shims::abi::Errno;
-use remainroot_shims::guest::{Dir, Guest, Loan, Node, Place, Shelf, TaskFile, Text, Trailing, Writes};
+use remainroot_shims::guest::{
+    Dir, Guest, Loan, Node, Place, Room as _, Shelf, TaskFile, Text, Trailing, Writes,
+};
 use remainroot_shims::owner::Attributes;
 use remainroot_shims::table::Needs;
 
+use super::room::{ALIGNMENT, Room};
 use super::run::Run;
 use super::tracee::Tracee;
 use super::{files, login, peers, pids};
-use crate::arch;
-use crate::sys::{fd, mem, process};
+use crate::sys::{fd, process};
 
 /// Inode number of /proc itself (`PROC_ROOT_INO`).
 const ROOT: u64 = 1;
@@ -160,10 +162,7 @@ fn id_in(map: &str, id: u32) -> Option<u32> {
     })
 }
 
-/// How far below its stack pointer a program may use its stack (the red zone of the AMD64 psABI).
-const RED_ZONE: u64 = 128;
-
-/// A path on the guest's stack, with what it needs besides; the former contents come back afterwards.
+/// A path on the guest's stack, with what it needs besides.
 struct Lent {
     run: Rc<Run>,
     /// The text.
@@ -172,15 +171,13 @@ struct Lent {
     login: Option<(Vec<u8>, Rc<login::State>)>,
     /// Its name, and where, if it has one.
     _named: Option<Named>,
-    tid: i32,
-    at: u64,
+    room: Room,
     beside: u64,
-    former: Vec<u8>,
 }
 
 impl Loan for Lent {
     fn path(&self) -> u64 {
-        self.at
+        self.room.at()
     }
 
     fn beside(&self) -> u64 {
@@ -191,13 +188,6 @@ impl Loan for Lent {
         if let (Some((before, state)), Some(file)) = (&self.login, self.file.take()) {
             state.opened(&self.run, file, before);
         }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // Gone with the task if it is gone.
-        let _ = mem::write(self.tid, self.at, &self.former);
     }
 }
 
@@ -246,38 +236,24 @@ pub(super) fn lend(
             (path, file, Some(named))
         }
     };
-    let (at, beside, former) = put(tracee, &path, text.beside)?;
+    let (room, beside) = put(tracee, &path, text.beside)?;
     let login = (text.writes == Writes::Login).then(|| (text.bytes.to_vec(), tracee.login_state()));
     let file = Cell::new(Some(file));
-    Ok(Box::new(Lent {
-        run: run.clone(),
-        file,
-        login,
-        _named: named,
-        tid: Guest::tid(tracee),
-        at,
-        beside,
-        former,
-    }))
+    Ok(Box::new(Lent { run: run.clone(), file, login, _named: named, room, beside }))
 }
 
-/// Puts a path and something else on the guest's stack. Returns where, and what was there.
-fn put(tracee: &Tracee, path: &[u8], beside: &[u8]) -> Result<(u64, u64, Vec<u8>), Errno> {
+/// Puts a path and something else on the guest's stack. Returns where both are.
+fn put(tracee: &Tracee, path: &[u8], beside: &[u8]) -> Result<(Room, u64), Errno> {
     // The path, with its NUL, so that what follows is aligned as the stack is.
     let mut bytes = path.to_vec();
     bytes.resize((path.len() + 1).next_multiple_of(ALIGNMENT), 0);
     let offset = bytes.len() as u64;
     bytes.extend_from_slice(beside);
-    let sp = arch::stack_pointer(Guest::tid(tracee)).map_err(|_| Errno::ESRCH)?;
-    let at = sp.wrapping_sub(RED_ZONE + bytes.len() as u64) & !(ALIGNMENT as u64 - 1);
-    let mut former = vec![0; bytes.len()];
-    tracee.read(at, &mut former)?;
-    tracee.write(at, &bytes)?;
-    Ok((at, at + offset, former))
+    let room = Room::on_stack(tracee, bytes.len())?;
+    tracee.write(room.at(), &bytes)?;
+    let beside = room.at() + offset;
+    Ok((room, beside))
 }
-
-/// Of the widest integer that the kernel reads there.
-const ALIGNMENT: usize = 8;
 
 #[cfg(test)]
 mod tests {
