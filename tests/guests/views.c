@@ -142,6 +142,12 @@ static void ways(void)
 	CHECK(strcmp(text_of(open2(proc, "/self/uid_map", O_RDONLY, IN_ROOT)), FULL) == 0);
 	CHECK(strcmp(text_of(open2(AT_FDCWD, "/proc/self/loginuid", O_RDONLY, NO_MAGICLINKS)), UNSET) == 0);
 	CHECK(FAILS(open2(proc, "self/uid_map", O_RDONLY, NO_SYMLINKS), ELOOP));
+	CHECK(FAILS(open2(proc, "self/uid_map", O_RDONLY, BENEATH | IN_ROOT), EINVAL));
+	CHECK(FAILS(open2(proc, "self/uid_map", O_RDONLY | 1 << 30, 0), EINVAL));
+	struct { struct how how; uint64_t later; } how = { { O_RDONLY, 0, 0 }, 1 };
+	CHECK(FAILS(syscall(437, proc, "self/uid_map", &how, sizeof how), E2BIG));
+	how.how.mode = 0644, how.later = 0;
+	CHECK(FAILS(syscall(437, proc, "self/uid_map", &how, sizeof how), EINVAL));
 	CHECK(FAILS(open2(self, "../self/uid_map", O_RDONLY, BENEATH), EXDEV));
 	CHECK(FAILS(open2(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, NO_XDEV), EXDEV));
 

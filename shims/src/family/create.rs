@@ -51,12 +51,8 @@ pub async fn openat(guest: Rc<dyn Guest>, call: Call) -> Answer {
 
 /// openat2(2).
 pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
-    let mut how = [0; 24];
-    if call.word(3) < how.len() as u64 || guest.read(call.word(2), &mut how).is_err() {
-        return Answer::Native;
-    }
-    let word = |at: usize| u32::from_le_bytes([how[at], how[at + 1], how[at + 2], how[at + 3]]);
-    let (flags, mode, resolve) = (word(0), word(8), word(16));
+    let Some(how) = proc::How::read(&*guest, call.word(2), call.word(3)) else { return Answer::Native };
+    let (flags, mode, resolve) = (how.flags as u32, how.mode as u32, how.resolve as u32);
     if flags & (MAKES | WRITES) == 0 && !guest.sees_views() {
         return Answer::Native;
     }
@@ -68,7 +64,7 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
         let Some(Ok(relative)) = relative.map(CString::new) else { return Answer::Native };
         *path = relative;
     }
-    if let Some(answer) = proc::open(&guest, &call, proc::Form::How(resolve), flags, &target).await {
+    if let Some(answer) = proc::open(&guest, &call, proc::Form::How(how), flags, &target).await {
         return answer;
     }
     foresee_write(&*guest, &target, flags);

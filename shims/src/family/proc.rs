@@ -12,7 +12,8 @@ use std::rc::Rc;
 
 use linux_raw_sys::general::{
     __O_TMPFILE, O_ACCMODE, O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC,
-    O_WRONLY, RESOLVE_IN_ROOT,
+    O_WRONLY, RESOLVE_BENEATH, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
 };
 
 use super::file::Target;
@@ -113,8 +114,53 @@ impl View {
 pub enum Form {
     /// The path is this one, and the flags are the next.
     Plain(usize),
-    /// They are in a `struct open_how`, with these rules for finding the path (`RESOLVE_*`).
-    How(u32),
+    /// All but the path is in this.
+    How(How),
+}
+
+/// `struct open_how` of openat2(2).
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// `O_*`.
+    pub flags: u64,
+    /// The mode of a new file.
+    pub mode: u64,
+    /// `RESOLVE_*`: rules for finding the path.
+    pub resolve: u64,
+}
+
+impl How {
+    /// Bytes in it.
+    const SIZE: usize = 24;
+    /// No program's is larger (`copy_struct_from_user`: E2BIG).
+    const LARGEST: u64 = 4096;
+    /// Rules of which at most one can hold.
+    const SCOPES: u32 = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
+    const RULES: u32 =
+        How::SCOPES | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_CACHED;
+
+    /// That of a program, which may know more of it than we do. `None` if the kernel will not take it.
+    pub fn read(guest: &dyn Guest, addr: u64, size: u64) -> Option<How> {
+        if !(How::SIZE as u64..=How::LARGEST).contains(&size) {
+            return None;
+        }
+        let mut bytes = vec![0; size as usize];
+        guest.read(addr, &mut bytes).ok()?;
+        let (known, later) = bytes.split_at(How::SIZE);
+        let words = known.as_chunks().0;
+        let [flags, mode, resolve] = [0, 1, 2].map(|at| u64::from_le_bytes(words[at]));
+        later.iter().all(|byte| *byte == 0).then_some(How { flags, mode, resolve })
+    }
+
+    /// Whether all but its path and the lower half of its flags is as it must be (`build_open_flags`).
+    fn is_sound(&self) -> bool {
+        let makes = self.flags as u32 & O_CREAT != 0;
+        let both = self.resolve & u64::from(How::SCOPES) == How::SCOPES.into();
+        self.flags >> 32 == 0
+            && (self.mode == 0 || makes && self.mode <= 0o7777)
+            && self.resolve & !u64::from(How::RULES) == 0
+            && !both
+    }
 }
 
 /// A call of the open family with the flags `flags`. `None`: it is about something else.
@@ -136,11 +182,11 @@ pub async fn open(
     let file = guest.task_file(&target.place())?;
     let view = View::of(file.name.as_bytes())?;
     let text = view.text(&**guest, target, &file)?;
-    if let Form::How(resolve) = form
-        && resolve & !RESOLVE_IN_ROOT != 0
-        && !guest.may_resolve(*dir, path, resolve.into())
-    {
-        return None;
+    if let Form::How(how) = form {
+        let has_rules = how.resolve & !u64::from(RESOLVE_IN_ROOT) != 0;
+        if !how.is_sound() || has_rules && !guest.may_resolve(*dir, path, how.resolve) {
+            return None;
+        }
     }
     let writes = match judge(&**guest, view, &file, flags) {
         Ok(writes) => writes?,
@@ -177,14 +223,13 @@ async fn open_text(
     if text.writes == Writes::Login {
         flags |= O_APPEND;
     }
-    // struct open_how: flags, mode, resolve.
     let how = [u64::from(flags), 0, 0].map(u64::to_ne_bytes).concat();
     let text = Text { beside: if let Form::How(_) = form { &how } else { &[] }, ..text };
     for shelf in [Shelf::Engine].into_iter().chain(SCRATCH.map(Shelf::Dir)) {
         let Ok(loan) = guest.lend(&text, shelf) else { continue };
         let changed = match form {
             Form::Plain(first) => call.with(first, loan.path()).with(first + 1, flags.into()),
-            Form::How(_) => call.with(1, loan.path()).with(2, loan.beside()).with(3, how.len() as u64),
+            Form::How(_) => call.with(1, loan.path()).with(2, loan.beside()).with(3, How::SIZE as u64),
         };
         match host(guest, Host::With(changed.args)).await {
             Err(Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ELOOP | Errno::ENOTDIR) => {}

@@ -135,7 +135,7 @@ fn a_login_is_a_tasks_own_and_is_set_once_by_users() {
 #[test]
 fn openat2_finds_its_flags_where_they_were_put() {
     let mock = with_tasks(Cred::root());
-    let how = |resolve: u64| mock.poke(&[u64::from(O_RDONLY), 0, resolve].map(u64::to_le_bytes).concat());
+    let how = |resolve: u64| mock.poke(&[u64::from(O_RDONLY), 0, resolve, 0].map(u64::to_le_bytes).concat());
     let path = mock.poke(b"/proc/1/uid_map\0");
     let kernel = |mock: &Mock, host| {
         let Host::With(args) = host else { panic!("{host:?}") };
@@ -151,6 +151,32 @@ fn openat2_finds_its_flags_where_they_were_put() {
     // Rules by which nothing may be found there.
     let never = |_: &Mock, host| panic!("{host:?}");
     assert_eq!(run(&mock, |guest| create::openat2(guest, made(4)), never), Answer::Native);
+}
+
+#[test]
+fn an_open_how_that_the_kernel_refuses_is_its_own_affair() {
+    let mock = Mock::new();
+    let how = |words: [u64; 4], size| {
+        let addr = mock.poke(&words.map(u64::to_le_bytes).concat());
+        How::read(&mock, addr, size).map(|how| how.is_sound())
+    };
+    let creates = u64::from(O_CREAT);
+    for (words, size) in [([0; 4], 24), ([0; 4], 32), ([creates, 0o644, 0x10, 0], 32), ([0, 0, 0x0A, 9], 24)]
+    {
+        assert_eq!(how(words, size), Some(true), "{words:?}");
+    }
+    let unsound = [
+        [1 << 32, 0, 0, 0],
+        [0, 0o644, 0, 0],
+        [creates, 0o10000, 0, 0],
+        [0, 0, 0x40, 0],
+        [0, 0, 0x18, 0],
+        [0, 0, 1 << 32, 0],
+    ];
+    for words in unsound {
+        assert_eq!(how(words, 24), Some(false), "{words:?}");
+    }
+    assert_eq!([how([0, 0, 0, 1], 32), how([0; 4], 23), how([0; 4], 4097), how([0; 4], 1 << 40)], [None; 4]);
 }
 
 #[test]
