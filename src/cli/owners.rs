@@ -17,28 +17,28 @@ use crate::owners::{Tree, Trouble, World, diff, enter, set};
 use crate::sandbox::why_io;
 use crate::store::{self, Choice, Kept, Systems};
 
-/// Exit status where two things are not alike.
-const DIFFERENT: i32 = 1;
+/// The exit status where so many things are not as they should be.
+const fn status(wrong: u64) -> i32 {
+    if wrong > 0 { 1 } else { 0 }
+}
 
 /// Does what was said. Returns the exit status.
 pub fn execute(what: Owners) -> Result<i32> {
     match what {
         Owners::Show { recursive, store, paths } => {
             let (store, world) = existing(store)?;
-            show::show(&paths, depth(recursive), &store, world, print)?;
-            Ok(0)
+            Ok(status(show::show(&paths, depth(recursive), &store, world, print)))
         }
         Owners::Set { recursive, store, owner, paths } => {
             let claim = set::claim(&owner).map_err(anyhow::Error::msg)?;
             let (store, world) = lasting(store)?;
-            set::set(&paths, depth(recursive), &claim, &store, world)?;
-            Ok(0)
+            Ok(status(set::set(&paths, depth(recursive), &claim, &store, world)))
         }
         Owners::Diff { store, one, other } => {
             let (store, world) = existing(store)?;
             let tree = |path| Tree { path, store: &store, world };
             let found = diff::diff(&tree(&one), &tree(&other), print)?;
-            Ok(if found > 0 { DIFFERENT } else { 0 })
+            Ok(status(found))
         }
         Owners::Verify { store, tree } => verify(store, &tree),
         Owners::Repair { store, tree } => repair(store, &tree),
@@ -94,7 +94,7 @@ fn verify(args: StoreArgs, tree: &Path) -> Result<i32> {
             "{left} records on its file system are of other trees, or of files that are gone (owners prune)"
         );
     }
-    Ok(if wrong > 0 { DIFFERENT } else { 0 })
+    Ok(status(wrong))
 }
 
 fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
@@ -109,6 +109,7 @@ fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
     };
     let rows = Rows::new(rows, Systems::new());
     let (store, world) = lasting(args)?;
+    store.leave_malformed_untold();
     let repair = verify::repair(&Tree { path: tree, store: &store, world }, rows, print)?;
     let Repair { recovered, brought, malformed, unknown, bare, hollow, anew } = repair;
     if brought > 0 {
@@ -127,7 +128,7 @@ fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
              are lost"
         );
     }
-    Ok(if malformed > 0 { DIFFERENT } else { 0 })
+    Ok(status(malformed))
 }
 
 fn prune(dry_run: bool, args: StoreArgs, trees: &[PathBuf]) -> Result<i32> {
@@ -165,7 +166,7 @@ fn import(format: ImportArg, args: StoreArgs, tree: &Path, file: Option<PathBuf>
         "{taken} recorded, {unchanged} known to be so; not mentioned: {unmentioned}; not in the tree: {strangers}; \
          not what was said: {refused}"
     );
-    Ok(if refused > 0 { DIFFERENT } else { 0 })
+    Ok(status(refused))
 }
 
 /// Writes to standard output. Once the reader has seen enough, there is nothing more to do.

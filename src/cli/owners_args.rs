@@ -11,6 +11,8 @@ use super::args::OwnerXattrArg;
 #[derive(Debug, Subcommand)]
 pub enum Owners {
     /// Show owners, modes, devices and attributes, and where each is known from: index, attribute, or the file itself.
+    ///
+    /// The exit status is 1 if something cannot be looked at; the others are shown.
     Show {
         /// Show all that is below a directory, too.
         #[arg(long, short)]
@@ -22,6 +24,8 @@ pub enum Owners {
         paths: Vec<PathBuf>,
     },
     /// Record an owner, and a mode, of files that there are.
+    ///
+    /// The exit status is 1 if that fails for one of them; the others are recorded.
     Set {
         /// Do so for all that is below a directory, too.
         #[arg(long, short)]

@@ -1,9 +1,12 @@
 //! What is told while it lasts: a line that moves, on a terminal, from the second second on.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Trouble;
 
 /// How long something may take without a word.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -13,13 +16,26 @@ pub struct Progress {
     what: &'static str,
     began: Instant,
     files: Cell<u64>,
+    tells_attributes: bool,
     bar: RefCell<Option<ProgressBar>>,
 }
 
 impl Progress {
     /// Begins some work, named by a verb in its -ing form.
     pub fn new(what: &'static str) -> Progress {
-        Progress { what, began: Instant::now(), files: Cell::new(0), bar: RefCell::new(None) }
+        let (files, bar) = (Cell::new(0), RefCell::new(None));
+        Progress { what, began: Instant::now(), files, tells_attributes: true, bar }
+    }
+
+    /// For work that says itself what is wrong with attributes.
+    pub const fn without_attributes(mut self) -> Progress {
+        self.tells_attributes = false;
+        self
+    }
+
+    /// Whether it is to be told what is wrong with attributes.
+    pub const fn tells_attributes(&self) -> bool {
+        self.tells_attributes
     }
 
     /// One more file.
@@ -50,6 +66,12 @@ impl Progress {
             bar.set_message(self.files.get().to_string());
             bar.inc(bytes.max(1));
         }
+    }
+
+    /// Does something with each path, goes on where it fails, and says so. Returns how often it did.
+    pub fn each(&self, paths: &[PathBuf], mut work: impl FnMut(&PathBuf) -> Result<(), Trouble>) -> u64 {
+        let failed = |path| work(path).inspect_err(|trouble| self.say(&trouble.to_string())).is_err();
+        paths.iter().map(failed).map(u64::from).sum()
     }
 
     /// Says something to people.

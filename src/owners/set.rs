@@ -43,16 +43,11 @@ pub fn claim(text: &str) -> Result<Claim, String> {
     })
 }
 
-/// Records `claim` of each path, or of all that is below it.
-pub fn set(
-    paths: &[PathBuf],
-    depth: Depth,
-    claim: &Claim,
-    store: &dyn Store,
-    world: World,
-) -> Result<(), Trouble> {
+/// Records `claim` of each path, or of all that is below it. Of one that fails nothing is recorded, which is told. Returns
+/// how many failed.
+pub fn set(paths: &[PathBuf], depth: Depth, claim: &Claim, store: &dyn Store, world: World) -> u64 {
     let progress = Progress::new("recording");
-    for path in paths {
+    progress.each(paths, |path| {
         let tree = Tree { path, store, world };
         let mut changes = Vec::new();
         let mut entries = tree.entries(&progress)?;
@@ -66,9 +61,8 @@ pub fn set(
                 break;
             }
         }
-        tree.record(&changes, &progress)?;
-    }
-    Ok(())
+        tree.record(&changes, &progress)
+    })
 }
 
 #[cfg(test)]

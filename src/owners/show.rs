@@ -19,23 +19,22 @@ pub enum Depth {
     Below,
 }
 
-/// Passes the lines about each path to `print`.
+/// Passes the lines about each path to `print`. What fails is told. Returns how many did.
 pub fn show(
     paths: &[PathBuf],
     depth: Depth,
     store: &dyn Store,
     world: World,
     mut print: impl FnMut(&str) -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+) -> u64 {
     let progress = Progress::new("looking");
-    for path in paths {
+    progress.each(paths, |path| {
         let tree = Tree { path, store, world };
         match depth {
-            Depth::Named => print(&lines(path, &tree.root(&progress)?))?,
-            Depth::Below => tree.each(&progress, None, |entry| print(&lines(path, &entry)))?,
+            Depth::Named => print(&lines(path, &tree.root(&progress)?)),
+            Depth::Below => tree.each(&progress, None, |entry| print(&lines(path, &entry))),
         }
-    }
-    Ok(())
+    })
 }
 
 /// What is to be said of one file below `root`.

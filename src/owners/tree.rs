@@ -128,8 +128,15 @@ impl Tree<'_> {
             .store
             .find(&File::new(fd.as_fd()), &inode)
             .map_err(|errno| trouble("find the record of", errno.into_raw()))?;
-        let (mirrored_record, claim) = self.mirrored_record(&mirrored, &inode).unwrap_or_else(|why| {
-            progress.say(&format!("{}: taken for absent: {why}", self.below(&path)));
+        let (mirrored_record, claim) = self.mirrored_record(&mirrored, &inode).unwrap_or_else(|wrong| {
+            let why = match wrong {
+                // A store that reads attributes has told it.
+                Wrong::Malformed(_) if self.store.mirrors() => None,
+                Wrong::Malformed(why) | Wrong::Unfit(why) => Some(why),
+            };
+            if let Some(why) = why.filter(|_| progress.tells_attributes()) {
+                progress.say(&format!("{}: taken for absent: {why}", self.below(&path)));
+            }
             (None, None)
         });
         let record = stored.clone().or(mirrored_record);
@@ -189,11 +196,20 @@ impl Tree<'_> {
         &self,
         mirrored: &Xattrs,
         inode: &Inode,
-    ) -> Result<(Option<Record>, Option<Claim>), String> {
-        let Some(claim) = claims::of_attributes(mirrored)? else { return Ok((None, None)) };
-        let record = claims::record(&claim, inode, None, &self.world)?;
+    ) -> Result<(Option<Record>, Option<Claim>), Wrong> {
+        let claim = claims::of_attributes(mirrored).map_err(Wrong::Malformed)?;
+        let Some(claim) = claim else { return Ok((None, None)) };
+        let record = claims::record(&claim, inode, None, &self.world).map_err(Wrong::Unfit)?;
         Ok((Some(record), Some(claim)))
     }
+}
+
+/// Why the attributes of a file are not believed.
+enum Wrong {
+    /// One makes no sense.
+    Malformed(String),
+    /// The file cannot be what they say.
+    Unfit(String),
 }
 
 /// The attributes that the kernel keeps, without those of the host's own; and apart from them those that hold owners. One

@@ -31,7 +31,7 @@ pub fn verify(
     mut rows: Rows,
     mut print: impl FnMut(&str) -> Result<(), Trouble>,
 ) -> Result<Verdict, Trouble> {
-    let progress = Progress::new("verifying");
+    let progress = Progress::new("verifying").without_attributes();
     let mut verdict = Verdict::default();
     let mut entries = tree.entries(&progress)?;
     while let Some(entry) = entries.next()? {
@@ -100,7 +100,7 @@ pub fn repair(
     mut rows: Rows,
     mut print: impl FnMut(&str) -> Result<(), Trouble>,
 ) -> Result<Repair, Trouble> {
-    let progress = Progress::new("repairing");
+    let progress = Progress::new("repairing").without_attributes();
     let mut repair = Repair { anew: rows.is_empty(), ..Repair::default() };
     let mut changes = Vec::new();
     let mut entries = tree.entries(&progress)?;

@@ -54,8 +54,8 @@ pub struct Kept {
     carry_modes: Cell<bool>,
     /// Whether trouble with the index was told.
     told: Cell<bool>,
-    /// Files whose attributes make no sense, which was told.
-    malformed: RefCell<AHashSet<FileId>>,
+    /// Files whose attributes make no sense, which was told; `None` if it shall not be.
+    malformed: RefCell<Option<AHashSet<FileId>>>,
 }
 
 impl Kept {
@@ -73,8 +73,13 @@ impl Kept {
             mirror,
             carry_modes: Cell::new(mirror == Some(Format::Override)),
             told: Cell::default(),
-            malformed: RefCell::default(),
+            malformed: RefCell::new(Some(AHashSet::new())),
         }
+    }
+
+    /// Leaves it to others to tell of attributes that make no sense.
+    pub fn leave_malformed_untold(&self) {
+        self.malformed.take();
     }
 
     /// Whether more may be known of an inode than is in memory.
@@ -132,7 +137,7 @@ impl Kept {
     fn with_carried(&self, file: &dyn Attributes, inode: &Inode, known: Option<Record>) -> Option<Record> {
         let Some(format) = self.mirror.filter(|_| carries(inode)) else { return known };
         let carried = format.read(file, |name, why| {
-            if self.malformed.borrow_mut().insert(inode.id) {
+            if self.malformed.borrow_mut().as_mut().is_some_and(|told| told.insert(inode.id)) {
                 let path = file.path().unwrap_or_else(|| format!("inode {}", inode.id.ino));
                 crate::tell!(
                     "{path}: the attribute {} is malformed ({why}), and counts as absent",

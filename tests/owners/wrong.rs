@@ -94,6 +94,63 @@ fn a_list_with_one_wrong_line_is_refused_as_a_whole() {
 }
 
 #[test]
+fn what_is_wrong_is_told_briefly() {
+    let lab = Lab::new();
+    let home = tree(&lab);
+    fs::write(home.path.join("garbage"), format!("/{}\n", "x".repeat(1_000_000))).unwrap();
+    for format in ["fakeroot", "mtree"] {
+        let (said, status) = import(&home, format, "garbage");
+        assert_eq!(status, Some(125), "{said}");
+        assert!(said.starts_with("remainroot: garbage, line 1: ") && said.len() < 400, "{format}: {said}");
+    }
+    for format in ["fakeroot", "pseudo", "tar", "mtree"] {
+        let said = "remainroot: cannot read nothing: No such file or directory\n".to_owned();
+        assert_eq!(import(&home, format, "nothing"), (said, Some(125)), "{format}");
+    }
+}
+
+#[test]
+fn one_that_fails_keeps_no_other_from_it() {
+    let lab = Lab::new();
+    let home = tree(&lab);
+    let failed = "remainroot: cannot open gone: No such file or directory\n".to_owned();
+    let set = home.ask(&["set", "--store", "store", "3:4", "tree/f", "gone", "tree/d"]);
+    assert_eq!(set, (String::new(), failed.clone(), Some(1)));
+    assert_eq!(home.shown(), "drwxr-xr-x 0 0 tree\ndrwxr-xr-x 3 4 tree/d\n-rw-r--r-- 3 4 tree/f\n");
+    let (out, err, status) = home.ask(&["show", "--store", "store", "gone", "tree/f"]);
+    assert_eq!((err, status), (failed, Some(1)));
+    assert!(out.ends_with(" tree/f\n"), "{out}");
+}
+
+#[test]
+fn an_attribute_that_makes_no_sense_is_told_once() {
+    const NAME: &str = "an_attribute_that_makes_no_sense_is_told_once";
+    if !can(NAME, &["setfattr", "tar"]) {
+        return;
+    }
+    let lab = Lab::new();
+    let home = tree(&lab);
+    home.by(&["env"], "setfattr -n user.rootlesscontainers -v nonsense tree/f; ln tree/f tree/g");
+    for (words, status) in [
+        (&["show", "-r", "--store", "memory", "tree", "tree/f"][..], Some(0)),
+        (&["export", "-o", "t.tar", "tree"], Some(0)),
+        (&["diff", "tree", "tree"], Some(0)),
+        (&["verify", "tree"], Some(1)),
+        (&["repair", "tree"], Some(1)),
+        (&["import", "--format", "attributes", "tree"], Some(1)),
+    ] {
+        let (out, err, ended) = home.ask(words);
+        let all = format!("{out}{err}");
+        let told = all.lines().filter(|line| line.contains("wire type")).count();
+        assert!(told == 1 && ended == status && all.contains("tree/f"), "{words:?}: {ended:?}: {all}");
+    }
+    let mut run = lab.command();
+    run.current_dir(&home.path).args(["--", "sh", "-c", "ls -l tree; tar -cf - tree | wc -c; ls -l tree/f"]);
+    let err = String::from_utf8(run.output().unwrap().stderr).unwrap();
+    assert_eq!(err.matches("is malformed").count(), 1, "{err}");
+}
+
+#[test]
 fn what_is_strange_but_clear_is_taken() {
     let lab = Lab::new();
     let home = tree(&lab);
@@ -214,7 +271,7 @@ fn a_tree_that_can_only_be_read() {
         return skipped(NAME, "nothing can be mounted here");
     }
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    assert!(out.starts_with("125\n125\n-rw-r--r--  1      0      0 "), "{out}{err}");
+    assert!(out.starts_with("125\n1\n-rw-r--r--  1      0      0 "), "{out}{err}");
     assert_eq!(
         err.matches("remainroot: cannot record the owner of tree/f: Read-only file system\n").count(),
         2,

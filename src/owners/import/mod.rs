@@ -211,9 +211,13 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Trouble {
     Trouble::new(format!("cannot read {}: {}", path.display(), why_io(error)))
 }
 
+/// How much of a line is quoted: one that is wrong may be anything, of any length.
+const QUOTED: usize = 160;
+
 /// What is wrong with a line of a list.
 fn wrong_line(path: &Path, number: u64, why: &str) -> Trouble {
-    Trouble::new(format!("{}, line {number}: {why}", path.display()))
+    let cut = why.char_indices().nth(QUOTED).map(|(end, _)| format!("{}…", &why[..end]));
+    Trouble::new(format!("{}, line {number}: {}", path.display(), cut.as_deref().unwrap_or(why)))
         .mended_by("nothing was imported; mend or remove the line")
 }
 

@@ -18,6 +18,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<(FileId, Claim)>, Trouble> {
         _ => Trouble::new(format!("{}: not a database of pseudo's: {error}", path.display())),
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // The kernel says best why it cannot be read.
+    super::open(path)?;
     let database = Connection::open_with_flags(path, flags).map_err(trouble)?;
     // What is read must be data: a view could be an endless one.
     database.pragma_update(None, "trusted_schema", false).map_err(trouble)?;
@@ -153,8 +155,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, [7; 5000]).unwrap();
         assert!(read(file.path()).unwrap_err().to_string().contains("not a database"));
-        assert!(
-            read("/nowhere/files.db".as_ref()).unwrap_err().to_string().starts_with("/nowhere/files.db: ")
-        );
+        let why = read("/nowhere/files.db".as_ref()).unwrap_err().to_string();
+        assert_eq!(why, "cannot read /nowhere/files.db: No such file or directory");
     }
 }
