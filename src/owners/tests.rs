@@ -417,6 +417,9 @@ fn a_lost_index_is_made_anew_from_attributes() {
     let (result, _, known) = repair(&former);
     assert_eq!((result.brought, result.recovered, result.unknown), (2, 1, 0));
     assert_eq!(known[2], ("d/link".to_owned(), 7));
+    // A kill between file and index: the file is believed. Where it carries nothing, the index has the last word.
+    let (result, _, known) = repair(&[row(&path.join("d"), 5), row(&path.join("null"), 6)]);
+    assert_eq!((result.recovered, known), (2, owners.to_vec()));
     let (result, _, known) = repair(&[alone]);
     assert_eq!((result.recovered, known), (1, owners[..1].to_vec()));
     std::fs::File::create(path.join("d/null")).unwrap();

@@ -1,5 +1,11 @@
 //! The count of changes that all processes have made to an index, how many of them were this one's, and whose turn it is
 //! to make one.
+//!
+//! The count is in a page that is mapped, as the database's own shared memory is (`index.db-shm`). Whoever truncates these
+//! files under a run kills it (SIGBUS), with all its programs, and the process that the user sees says so: nothing that was
+//! answered is lost. That is not mended. To read the count by a call would cost every stat of a known inode one; to ask for
+//! the size before each access leaves the moment in between; and a handler that put zeros there would let a run go on
+//! whose index somebody is taking away: a backup that is copied over it, say.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};

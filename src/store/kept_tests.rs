@@ -287,6 +287,24 @@ fn a_malformed_attribute_counts_as_absent() {
 }
 
 #[test]
+fn a_kill_between_file_and_index_concerns_only_what_was_not_answered() {
+    let dir = home();
+    let (file, plain, format) = (File::new(), inode(5, Some(10), 10), Format::RootlessContainers);
+    let answered = Record { mode: Some(0o4755), ..owned(33) };
+    lasting(&dir).put(&file, &plain, answered.clone()).unwrap();
+    // All that a put of 34 and 0755 has done before the index: the owner is new, and the rest as it was answered.
+    assert_eq!(format.write(&file, &plain, &owned(34)), Ok(true));
+    assert_eq!(lasting(&dir).get(&file, &plain), Some(Record { mode: Some(0o4755), ..owned(34) }));
+    // Made again, as whoever was not answered would, it is whole.
+    lasting(&dir).put(&file, &plain, owned(34)).unwrap();
+    assert_eq!(lasting(&dir).get(&file, &plain), Some(owned(34)));
+    lasting(&dir).put(&file, &plain, answered.clone()).unwrap();
+    // And all that forgetting has done before it.
+    assert_eq!(format.remove(&file), Ok(true));
+    assert_eq!(lasting(&dir).get(&file, &plain), Some(answered));
+}
+
+#[test]
 fn without_room_nothing_is_half_recorded() {
     let dir = home();
     let (store, file) = (lasting(&dir), File::new());

@@ -1,5 +1,10 @@
 //! Owner stores: what is known of inodes in memory ([`Kept`]), the [`Index`] in which it outlasts a run, and what files
 //! carry themselves ([`Format`]).
+//!
+//! A change goes to the file first and then to the index, and is answered after both. A kill in between leaves the last
+//! change of one file, which was not answered, half done: a new owner stands (the file is believed) beside the mode and
+//! attributes of before, and what was to be forgotten is as it was. `owners verify` tells such a file, and `owners repair`
+//! makes the index say what the file says; where the file says nothing, the index is left as it is.
 
 mod cache;
 mod changes;

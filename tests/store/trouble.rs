@@ -61,6 +61,21 @@ fn what_a_damaged_page_held_is_an_error_and_not_roots() {
 }
 
 #[test]
+fn what_is_truncated_under_a_run_ends_it_and_loses_nothing() {
+    for file in ["changes", "index.db-shm"] {
+        let home = Home::new();
+        let script = format!(
+            "ln -s x l; chown -h 5:6 l; : >store/{file}; ln -s x m; chown -h 5:6 m; stat m; echo went on"
+        );
+        let output = home.command().args(["--", "sh", "-c", &script]).output().expect("it starts");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(!output.status.success() && !out.contains("went on"), "{file}: {out}{err}");
+        assert!(err.starts_with("remainroot: the tracer was killed (SIGBUS)"), "{file}: {err}");
+        assert_eq!(home.run("stat -c %u:%g l"), "5:6\n", "{file}");
+    }
+}
+
+#[test]
 fn a_store_that_cannot_be_made_is_told() {
     let home = Home::new();
     home.natively("touch store");
