@@ -20,6 +20,8 @@ use crate::store::{Choice, Format};
 pub fn resolve(args: RunArgs) -> Result<Plan> {
     // There is one engine so far; naming it changes nothing.
     let (EngineArg::Auto | EngineArg::Ptrace) = args.engine;
+    let word = &args.command[0];
+    let other_meaning = hint::other_meaning(word).or_else(|| hint::value(word, &args));
     let sandbox = Sandbox {
         userns: match args.userns {
             UserNsArg::Auto => UserNs::Auto,
@@ -48,7 +50,7 @@ pub fn resolve(args: RunArgs) -> Result<Plan> {
         no_new_privs: args.no_new_privs,
         clear_env: args.clear_env,
         env: args.env.iter().map(|word| variable(word)).collect::<Result<_>>()?,
-        other_meaning: hint::other_meaning(&args.command[0]),
+        other_meaning,
         explain: explain(args.explain, &args.explain_only)?,
         summary: summary(args.summary, args.summary_file),
         command: args.command,

@@ -8,12 +8,16 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::args::Cli;
 use super::printed;
 
+/// What the page leads to.
+const SEE_ALSO: &str =
+    "capabilities(7), user_namespaces(7), unshare(1), fakeroot(1), strace(1), podman(1), runc(8)";
+
 /// The man page. Subcommands have no pages of their own, so theirs are sections here.
 fn page(command: &Command) -> String {
     let man = Man::new(command.clone());
     let mut page = Vec::new();
+    title(command).to_writer(&mut page).unwrap();
     let parts = [
-        Man::render_title,
         Man::render_name_section,
         Man::render_synopsis_section,
         Man::render_description_section,
@@ -29,6 +33,15 @@ fn page(command: &Command) -> String {
     }
     closing(command).to_writer(&mut page).unwrap();
     String::from_utf8(page).unwrap()
+}
+
+/// The title, whose third word is a date (man(7)): none, for the page is the same whenever it is printed. [`Man`] leaves the
+/// word out, and has the version in its place.
+fn title(command: &Command) -> Roff {
+    let (name, version) = (command.get_name(), command.get_version().unwrap_or_default());
+    let mut roff = Roff::new();
+    roff.control("TH", [name, "1", "\"\"", &format!("{name} {version}"), "User Commands"]);
+    roff
 }
 
 /// The section of a subcommand of `parent`'s, and those of its own subcommands.
@@ -74,6 +87,7 @@ fn closing(command: &Command) -> Roff {
             }
         }
     }
+    roff.control("SH", ["SEE ALSO"]).text([roman(SEE_ALSO)]);
     roff
 }
 
