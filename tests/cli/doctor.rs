@@ -12,7 +12,11 @@ use crate::{finish, text};
 fn doctor(command: &mut Command) -> (Value, Option<i32>) {
     let (out, err, status) = text(&command.args(["doctor", "--json"]).output().expect("it starts"));
     assert_eq!(err, "");
-    (serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}")), status)
+    let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"));
+    for finding in report["findings"].as_array().expect("a list") {
+        assert!(finding["level"] == "ok" || finding["fix"].is_string(), "nothing mends this: {finding:#}");
+    }
+    (report, status)
 }
 
 fn finding<'a>(report: &'a Value, id: &str) -> &'a Value {
@@ -156,6 +160,30 @@ fn namespaces_forbidden_by_a_setting() {
     let found = finding(&report, "user-namespaces");
     assert!(found["what"].as_str().unwrap().contains("user.max_user_namespaces = 0"), "{found:#}");
     assert!(found["fix"].as_str().unwrap().contains("sysctl -w user.max_user_namespaces="), "{found:#}");
+}
+
+#[test]
+fn a_file_system_that_nothing_can_be_written_to() {
+    let test = "doctor::a_file_system_that_nothing_can_be_written_to";
+    if Command::new("bwrap").arg("--version").output().is_err() {
+        return skipped(test, "bwrap is not installed");
+    }
+    let lab = Lab::new();
+    let inside = |words: &[&str]| {
+        let mut command = lab.unprivileged("bwrap");
+        command
+            .args(["--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"])
+            .args(words);
+        command.arg(lab.remainroot()).env("HOME", lab.path());
+        command
+    };
+    // What is tried in a new directory finds a place for it.
+    let (report, status) = doctor(&mut inside(&[]));
+    assert_eq!((status, level(&report, "mounts")), (Some(0), "ok"), "{report:#}");
+    assert_eq!((level(&report, "attributes"), level(&report, "store")), ("warn", "warn"), "{report:#}");
+    let (out, _, status) = finish(inside(&["--remount-ro", "/dev"]).arg("doctor"));
+    assert!(out.contains("warn  mounts") && out.contains("--rootfs and --bind could not be tried."), "{out}");
+    assert_eq!(status, Some(1), "{out}");
 }
 
 #[test]
