@@ -401,6 +401,9 @@ pub trait Guest {
     /// How native ids read in the world that the guest lives in.
     fn world(&self) -> World;
 
+    /// From here to its end, the call looks its paths up with these restrictions (`resolve` of openat2(2)).
+    fn resolves(&self, _resolve: u64) {}
+
     /// Looks a file up as the guest would.
     fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno>;
 

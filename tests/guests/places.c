@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,51 @@ static void nameless_devices(void)
 	unlink("zero");
 }
 
+/* Paths that must not lead everywhere: a new file has its owner from the directory that it comes to be in. */
+static void restricted_paths(void)
+{
+	static const struct { const char *path; unsigned long resolve; } paths[] = {
+		{ "/inside/a", RESOLVE_IN_ROOT }, { "link", RESOLVE_IN_ROOT }, { "../../../inside/c", RESOLVE_IN_ROOT },
+		{ "passwords", RESOLVE_IN_ROOT }, { "round/d", RESOLVE_IN_ROOT }, { "up", RESOLVE_IN_ROOT },
+		{ "inside/../inside/e", RESOLVE_BENEATH }, { "../f", RESOLVE_BENEATH }, { "link", RESOLVE_BENEATH },
+		{ "/f", RESOLVE_BENEATH }, { "round/g", RESOLVE_NO_SYMLINKS }, { "inside/g", RESOLVE_NO_SYMLINKS },
+		{ "inside/h", RESOLVE_NO_XDEV }, { "/proc/h", RESOLVE_NO_XDEV }, { "inside/i", RESOLVE_NO_MAGICLINKS },
+		{ "inside/j", RESOLVE_CACHED }, { "inside/a", RESOLVE_CACHED }, { "inside/k", 0x100 },
+	};
+	static const char *const made[] = {
+		"a", "b", "c", "d", "e", "g", "h", "i", "j", "k", "l",
+	};
+	say("mkdir", mkdir("top", 0777) | mkdir("top/inside", 0777) | mkdir("top/etc", 0777) | mkdir("inside", 0777));
+	say("chmod", chmod(".", 0777) | chmod("top", 0777) | chmod("inside", 0777) | chmod("top/etc", 0777));
+	say("chown", chown("top/inside", 7, 44) | chmod("top/inside", 02777));
+	say("symlink", symlink("/inside/b", "top/link") | symlink("/etc/passwd", "top/passwords") | symlink("../top/inside", "top/round") |
+		symlink("../inside/l", "top/up"));
+	make("top/top");
+	int dir = open("top", O_PATH | O_DIRECTORY);
+	for (int id = 0; id <= 33; id += 33) {
+		say("ids", syscall(SET(setresgid), -1, id, -1) | syscall(SET(setresuid), -1, id, -1));
+		for (size_t n = 0; n < sizeof paths / sizeof *paths; n++) {
+			struct open_how how = { .flags = O_CREAT | O_WRONLY, .mode = 0644, .resolve = paths[n].resolve };
+			int fd = syscall(SYS_openat2, dir, paths[n].path, &how, sizeof how);
+			struct stat s;
+			say(paths[n].path, fd);
+			if (fd >= 0 && fstat(fd, &s) == 0)
+				printf("  %o %u:%u\n", s.st_mode, s.st_uid, s.st_gid);
+			close(fd);
+		}
+		say("back", syscall(SET(setresuid), -1, 0, -1) | syscall(SET(setresgid), -1, 0, -1));
+		for (size_t n = 0; n < sizeof made / sizeof *made; n++) {
+			char path[64];
+			snprintf(path, sizeof path, "top/inside/%s", made[n]);
+			show(path);
+			unlink(path);
+		}
+		show("top/etc/passwd");
+		unlink("top/etc/passwd");
+		show("inside/l");
+	}
+}
+
 static void listed_attributes(void)
 {
 	make("file");
@@ -291,7 +337,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "chroot", by_chroot }, { "pivot_root", by_pivot_root }, { "setns", by_setns },
-		{ "names", rare_names }, { "sticky", sticky_devices }, { "nameless", nameless_devices },
+		{ "names", rare_names }, { "restricted", restricted_paths }, { "sticky", sticky_devices }, { "nameless", nameless_devices },
 		{ "attributes", listed_attributes }, { "old stats", old_stats },
 		{ "execveat", run_by_descriptor }, { "processors", own_processors }, { "fsopen", new_filesystems },
 	};

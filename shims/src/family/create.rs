@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use linux_raw_sys::general::{
     __O_TMPFILE, AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDWR, O_TRUNC, O_WRONLY,
-    PATH_MAX, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
+    PATH_MAX, RESOLVE_CACHED, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
 };
 
 use super::acl;
@@ -56,6 +56,8 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
     if flags & (MAKES | WRITES) == 0 && !guest.sees_views() {
         return Answer::Native;
     }
+    // What need not be walked again is found all the same, and what cannot be made so neither.
+    guest.resolves((resolve & !RESOLVE_CACHED).into());
     let mut target = path_of(&*guest, call.int(0), call.word(1), flags);
     if let (Ok(Target::Path { path, .. }), true) = (&mut target, resolve & RESOLVE_IN_ROOT != 0) {
         // The directory is the root of this path.

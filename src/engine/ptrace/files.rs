@@ -170,13 +170,14 @@ fn make(run: &Run, tracee: &Tracee, journey: Journey, next: Next) -> Result<Owne
 
 fn journey(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Result<Journey, Errno> {
     let tid = Guest::tid(tracee);
-    let is_absolute = path.to_bytes().starts_with(b"/");
+    let restrictions = Journey::restrictions(tracee.resolve(), path, tracee.has_foreign_root());
+    let is_absolute = path.to_bytes().starts_with(b"/") && restrictions & libc::RESOLVE_IN_ROOT == 0;
     let start = if is_absolute { None } else { Some(open_dir(run, tid, dir)?) };
     let root = match tracee.has_foreign_root() {
         true => Some(open_proc(run, tid, "root").map_err(Errno::new)?),
         false => None,
     };
-    Ok(Journey { tid, path: path.to_owned(), start, root, flags })
+    Ok(Journey { tid, path: path.to_owned(), start, root, flags, restrictions })
 }
 
 /// The same as [`find_held`] for what may be a file of /proc about a task. Links of the guest's may lead to it through

@@ -5,7 +5,7 @@
 //! or the word itself; then it is walked here, name by name, with the guest's number in the place of "self".
 
 use std::collections::VecDeque;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use remainroot_shims::abi::Errno;
@@ -31,6 +31,8 @@ pub(super) struct Journey {
     pub root: Option<OwnedFd>,
     /// 0 or `O_NOFOLLOW`.
     pub flags: i32,
+    /// `RESOLVE_*` of openat2(2), which the kernel alone can obey.
+    pub restrictions: u64,
 }
 
 /// How a journey goes on that could not be made at once.
@@ -43,14 +45,22 @@ pub(super) enum Next {
 }
 
 impl Journey {
+    /// Which of the guest's restrictions a walk is made by. None where the kernel cannot walk for the guest, but for those
+    /// that keep it to where both see the same.
+    pub fn restrictions(resolve: u64, path: &CStr, foreign_root: bool) -> u64 {
+        let is_kept = resolve & (libc::RESOLVE_BENEATH | libc::RESOLVE_IN_ROOT) != 0;
+        if leads_to_itself(path) || (foreign_root && !is_kept) { 0 } else { resolve }
+    }
+
     /// Opens the file with `O_PATH` if the kernel can say without asking a file system what the path leads to.
     pub fn at_once(&self) -> Result<Result<OwnedFd, Errno>, Next> {
-        if self.path.to_bytes().windows(4).any(|word| word == b"self") {
+        if leads_to_itself(&self.path) {
             return Err(Next::Walk);
         }
         match self.ask_kernel(libc::RESOLVE_CACHED) {
             // Not at once, or not before Linux 5.12.
             Err(libc::EAGAIN | libc::EINVAL) => Err(Next::Kernel),
+            other if self.restrictions != 0 => Ok(other.map_err(Errno::new)),
             Err(errno) if is_beyond_kernel(errno) => Err(Next::Walk),
             other => Ok(other.map_err(Errno::new)),
         }
@@ -62,6 +72,7 @@ impl Journey {
         if let Next::Kernel = next {
             match self.ask_kernel(0) {
                 // A rename elsewhere broke the walk off.
+                other if self.restrictions != 0 => return other.map_err(Errno::new),
                 Err(libc::EAGAIN) => {}
                 Err(errno) if is_beyond_kernel(errno) => {}
                 other => return other.map_err(Errno::new),
@@ -72,6 +83,8 @@ impl Journey {
 
     fn ask_kernel(&self, how: u64) -> Result<OwnedFd, i32> {
         let (start, scope) = match (&self.start, &self.root) {
+            (Some(start), _) if self.restrictions != 0 => (start.as_raw_fd(), self.restrictions),
+            (None, None) if self.restrictions != 0 => (libc::AT_FDCWD, self.restrictions),
             (Some(start), None) => (start.as_raw_fd(), 0),
             (None, None) => (libc::AT_FDCWD, 0),
             (None, Some(root)) => (root.as_raw_fd(), libc::RESOLVE_IN_ROOT),
@@ -154,6 +167,11 @@ impl Journey {
         };
         self.root.as_ref().is_some_and(|root| identity(root).is_some_and(|root| identity(here) == Some(root)))
     }
+}
+
+/// Whether a path may be through /proc/self.
+fn leads_to_itself(path: &CStr) -> bool {
+    path.to_bytes().windows(4).any(|word| word == b"self")
 }
 
 /// Whether the kernel cannot walk this path for us: a magic link, or too many others; a way out of a scope; there is

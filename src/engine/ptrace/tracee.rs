@@ -33,6 +33,7 @@ pub(super) struct Tracee {
     call: Cell<Call>,
     cred: RefCell<Rc<Cred>>,
     mail: Cell<Mail>,
+    resolve: Cell<u64>,
     /// Whether the task may see another root directory or other mounts than the tracer. Shared by tasks that may
     /// share a root (`CLONE_FS`), copied by fork. True where unsure: it only costs time.
     foreign_root: Rc<Cell<bool>>,
@@ -67,6 +68,7 @@ impl Tracee {
             call: Cell::new(NO_CALL),
             cred: RefCell::new(Rc::new(cred)),
             mail: Cell::new(Mail::Empty),
+            resolve: Cell::default(),
             foreign_root: Rc::default(),
             expects_filter: Cell::new(false),
             looks_at_tasks: Cell::new(false),
@@ -120,6 +122,7 @@ impl Tracee {
             call: Cell::new(NO_CALL),
             cred: RefCell::new(self.cred.borrow().clone()),
             mail: Cell::new(Mail::Empty),
+            resolve: Cell::default(),
             foreign_root,
             expects_filter: Cell::new(false),
             looks_at_tasks: Cell::new(false),
@@ -160,6 +163,12 @@ impl Tracee {
     pub fn enter(&self, call: Call) {
         self.call.set(call);
         self.mail.set(Mail::Empty);
+        self.resolve.set(0);
+    }
+
+    /// How its present call looks paths up ([`Guest::resolves`]).
+    pub fn resolve(&self) -> u64 {
+        self.resolve.get()
     }
 
     /// The host call that a shim has just asked for.
@@ -405,6 +414,10 @@ impl Guest for Tracee {
 
     fn world(&self) -> World {
         self.run.world
+    }
+
+    fn resolves(&self, resolve: u64) {
+        self.resolve.set(resolve);
     }
 
     fn find(&self, place: &Place<'_>) -> Result<Box<dyn Node>, Errno> {
