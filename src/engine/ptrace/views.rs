@@ -225,6 +225,8 @@ pub(super) fn lend(
         // No file with a name refuses what its mode allows.
         Shelf::Dir(_) if text.writes == Writes::Refused => return Err(Errno::ENOSYS),
         Shelf::Dir(dir) => {
+            // What the guest wanted of its path does not hold for ours.
+            Guest::resolves(tracee, 0);
             let place = Place::Path { dir: Dir::Cwd, path: dir, trailing: Trailing::Follow };
             let dir_fd = files::find_held(run, tracee, &place)?.into_prompt().ok_or(Errno::ENOSYS)?;
             let name = CString::new(format!(".remainroot-{}-{}", process::id(), run.next_text()));
