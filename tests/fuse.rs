@@ -110,6 +110,14 @@ fn a_guests_own_file_system_is_what_root_sees() {
 }
 
 #[test]
+fn tasks_are_seen_through_a_guests_own_file_system() {
+    let Some(place) = Place::new("tasks_are_seen_through_a_guests_own_file_system") else { return };
+    let natively = place.natively("proc");
+    assert!(natively.contains("openat2 0x2: done TracerPid:\t0\n"), "{natively}");
+    assert_eq!(place.ours("proc"), natively);
+}
+
+#[test]
 fn a_server_that_does_not_answer_holds_up_nobody_else() {
     let Some(place) = Place::new("a_server_that_does_not_answer_holds_up_nobody_else") else { return };
     let natively = place.natively("stuck");

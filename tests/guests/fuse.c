@@ -6,13 +6,14 @@
  *	fuse serve UID DIR CMD ARG…   the same, and serves it in a process outside of CMD's tree
  *	fuse visit DIR WHAT           uses what another serves
  *
- * WHAT is "use" (prints what its user sees), "stuck" (a server that never answers to somebody, until it is killed) or
+ * WHAT is "use" (prints what its user sees), "proc" (what it sees of itself through a link to /proc), "stuck" (a server that never answers to somebody, until it is killed) or
  * "killed" (the one who waits is killed). FUSE_DEVICE names another node for /dev/fuse, FUSE_OWNER who owns
  * the files to begin with. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,17 +31,19 @@
 
 #define CONNECTION 9
 
-/* Inodes: the root, a file, this very program, a directory, a link to the file, and a file that nobody hears of. */
-enum { ROOT = FUSE_ROOT_ID, FILE_, PROGRAM, DIRECTORY, LINK, STUCK, COUNT };
+/* Inodes: the root, a file, this very program, a directory, a link to the file, one to /proc, and a file that nobody
+ * hears of. */
+enum { ROOT = FUSE_ROOT_ID, FILE_, PROGRAM, DIRECTORY, LINK, PROC, STUCK, COUNT };
 
 static const char *const names[COUNT] = { [FILE_] = "file", [PROGRAM] = "program", [DIRECTORY] = "directory",
-	[LINK] = "link", [STUCK] = "stuck" };
+	[LINK] = "link", [PROC] = "proc", [STUCK] = "stuck" };
 static struct fuse_attr attrs[COUNT] = {
 	[ROOT] = { .mode = S_IFDIR | 0755 },
 	[FILE_] = { .mode = S_IFREG | 0644, .size = 6 },
 	[PROGRAM] = { .mode = S_IFREG | 0755 },
 	[DIRECTORY] = { .mode = S_IFDIR | 0755 },
 	[LINK] = { .mode = S_IFLNK | 0777, .size = 4 },
+	[PROC] = { .mode = S_IFLNK | 0777, .size = 5 },
 	[STUCK] = { .mode = S_IFREG | 0644 },
 };
 static char *program;
@@ -129,7 +132,7 @@ static void answer(struct fuse_in_header *in, void *body)
 		attr.attr = *attr_of(in->nodeid);
 		return reply(in->unique, 0, &attr, sizeof attr);
 	case FUSE_READLINK:
-		return reply(in->unique, 0, "file", 4);
+		return in->nodeid == PROC ? reply(in->unique, 0, "/proc", 5) : reply(in->unique, 0, "file", 4);
 	case FUSE_OPEN:
 	case FUSE_OPENDIR:
 		return reply(in->unique, 0, &open, sizeof open);
@@ -261,6 +264,58 @@ static int use(const char *dir)
 	return chdir("/");
 }
 
+static void show_self(uint64_t resolve)
+{
+	char text[4096] = "";
+	struct open_how how = { .flags = O_RDONLY, .resolve = resolve };
+	int fd = syscall(SYS_openat2, AT_FDCWD, "proc/self/status", &how, sizeof how);
+	printf("openat2 %#jx: %s", (uintmax_t)resolve, said(fd));
+	if (read(fd, text, sizeof text - 1) > 0)
+		printf(" %.*s", (int)strcspn(strstr(text, "TracerPid"), "\n"), strstr(text, "TracerPid"));
+	printf("\n");
+	close(fd);
+}
+
+/* Files of /proc by way of a file system that must be asked, by one who sees users' tasks there. */
+static int see(const char *dir)
+{
+	char list[4096];
+	int ready[2], quit[2];
+	if (pipe(ready) || pipe(quit))
+		return 2;
+	pid_t pid = fork();
+	if (!pid) {
+		close(quit[1]);
+		_exit(setresuid(33, 33, 33) || write(ready[1], "", 1) != 1 || read(quit[0], list, 1) != 0);
+	}
+	if (read(ready[0], list, 1) != 1)
+		return 2;
+	close(quit[0]);
+	printf("cd: %s\n", said(chdir(dir)));
+	int fd = open(".", O_RDONLY | O_DIRECTORY);
+	printf("list: %s\n", said(syscall(SYS_getdents64, fd, list, sizeof list)));
+	close(fd);
+	fd = open("/proc", O_RDONLY | O_DIRECTORY);
+	printf("list of tasks: %s\n", said(syscall(SYS_getdents64, fd, list, sizeof list)));
+	close(fd);
+	show_self(0);
+	show_self(RESOLVE_NO_MAGICLINKS);
+	show_self(RESOLVE_NO_SYMLINKS);
+	/* With a second /proc, or what may be one. */
+	if (mount("proc", "/proc", "proc", 0, NULL) == 0)
+		umount2("/proc", MNT_DETACH);
+	show_self(RESOLVE_NO_MAGICLINKS);
+	fd = open("file", O_RDONLY);
+	printf("file: %s\n", said(fd));
+	close(fd);
+	printf("no file of a task: %s\n", said(open("directory/status", O_RDONLY)));
+	close(quit[1]);
+	int status;
+	waitpid(pid, &status, 0);
+	printf("user: %d\n", status);
+	return chdir("/");
+}
+
 /* Executed from the file system itself. */
 static int paths(void)
 {
@@ -346,8 +401,8 @@ int main(int argc, char **argv)
 		serve();
 	close(device);
 	const char *what = argc > 3 ? argv[3] : "use";
-	int is_use = !strcmp(what, "use");
-	int result = is_use ? use(argv[2]) : stuck(argv[2], server, !strcmp(what, "killed"));
+	int is_use = !strcmp(what, "use"), is_proc = !strcmp(what, "proc");
+	int result = is_use ? use(argv[2]) : is_proc ? see(argv[2]) : stuck(argv[2], server, !strcmp(what, "killed"));
 	if (!given)
 		printf("umount: %s\n", said(umount2(argv[2], MNT_DETACH)));
 	kill(server, SIGKILL);

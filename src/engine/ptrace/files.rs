@@ -35,7 +35,7 @@ pub(super) struct Held {
     run: Rc<Run>,
     /// Whose mounts it was found among.
     tid: i32,
-    fd: Arc<OwnedFd>,
+    pub(super) fd: Arc<OwnedFd>,
     /// Whether it was found by a path, and so is what the path leads to, with whatever covers it.
     by_path: bool,
     /// The root of one of our covers, if the file was found beneath it.
@@ -185,7 +185,7 @@ fn journey(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, flags: i32) -> Res
 pub(super) fn find_about_task(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Result<Held, Errno> {
     let held = find_held(run, tracee, place)?;
     let Place::Path { dir, path, trailing } = *place else { return Ok(held) };
-    if !views::may_be_ours(run, &held.fd) {
+    if !views::may_be_ours(run, &held) {
         return Ok(held);
     }
     let journey = journey(run, tracee, dir, path, flags_of(trailing))?;
@@ -205,9 +205,11 @@ pub(super) fn may_resolve(run: &Run, tracee: &Tracee, dir: Dir, path: &CStr, res
     if tracee.has_foreign_root() && path.to_bytes().starts_with(b"/") {
         return false;
     }
+    let Ok(start) = open_dir(run, Guest::tid(tracee), dir) else { return false };
+    let path = path.to_owned();
     // "self" is another for us, but there all the same.
-    let found = open_dir(run, Guest::tid(tracee), dir)
-        .and_then(|start| fd::open_path_resolving(start.as_raw_fd(), path, 0, resolve).map_err(Errno::new));
+    let look = move || fd::open_path_resolving(start.as_raw_fd(), &path, 0, resolve).map_err(Errno::new);
+    let found = if walk_may_wait(run, tracee) { run.aside.wait(look) } else { look() };
     found.is_ok()
 }
 
@@ -270,7 +272,7 @@ pub(super) fn field_of<'a>(status: &'a str, field: &str) -> Option<&'a str> {
 impl Held {
     /// Whether it is on a /proc, whichever.
     pub(super) fn is_on_proc(&self) -> bool {
-        fd::is_on_proc(self.fd.as_fd()) == Ok(true)
+        self.with(|fd| fd::is_on_proc(fd.as_fd()).map_err(Errno::new)) == Ok(true)
     }
 
     /// Reads it, a small file of a /proc, whole.

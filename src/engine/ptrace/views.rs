@@ -12,6 +12,7 @@ use remainroot_shims::guest::{
 use remainroot_shims::owner::Attributes;
 use remainroot_shims::table::Needs;
 
+use super::mounts::walk_may_wait;
 use super::room::{ALIGNMENT, Room};
 use super::run::Run;
 use super::tracee::Tracee;
@@ -38,11 +39,17 @@ pub(super) fn device_of(proc: &OwnedFd) -> u64 {
 /// Whether a descriptor of the guest's is /proc itself: ours, or another.
 pub(super) fn is_list(run: &Run, tracee: &Tracee, fd: i32) -> bool {
     let Some(Ok(borrowed)) = tracee.borrow_fd(fd) else { return false };
-    let is_list = identity(borrowed.as_raw_fd(), "").is_some_and(|(dev, ino)| {
-        ino == ROOT && (dev == run.proc_device || fd::is_on_proc(borrowed.as_fd()) == Ok(true))
-    });
-    run.close(borrowed);
-    is_list
+    let Some((dev, ROOT)) = identity(borrowed.as_raw_fd(), "") else {
+        run.close(borrowed);
+        return false;
+    };
+    // The root of another file system may have that number, too, and wait for its server.
+    let is_on_proc = move || fd::is_on_proc(borrowed.as_fd()).map_err(Errno::new);
+    if dev == run.proc_device {
+        return true;
+    }
+    let answer = if walk_may_wait(run, tracee) { run.aside.wait(is_on_proc) } else { is_on_proc() };
+    answer == Ok(true)
 }
 
 /// See [`Guest::shows_tasks`].
@@ -97,14 +104,14 @@ pub(super) fn read(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Option<
 
 /// Whether what the kernel has found for us may be about us, and not about the guest: a link may have led it through
 /// /proc/self.
-pub(super) fn may_be_ours(run: &Run, found: &OwnedFd) -> bool {
+pub(super) fn may_be_ours(run: &Run, found: &files::Held) -> bool {
     if run.has_other_procs.get() {
-        return fd::is_on_proc(found.as_fd()) == Ok(true);
+        return found.is_on_proc();
     }
-    let Some((dev, ino)) = identity(found.as_raw_fd(), "") else { return false };
+    let Some((dev, ino)) = identity(found.fd.as_raw_fd(), "") else { return false };
     dev == run.proc_device
         && ino != ROOT
-        && path_on(run, found).is_some_and(|path| names(&path, process::id()))
+        && path_on(run, &found.fd).is_some_and(|path| names(&path, process::id()))
 }
 
 /// The path of an open file, as /proc has it.
