@@ -5,7 +5,7 @@
 //!
 //! If the owner cannot be recorded (the disk is full), the call fails as the kernel's would have, and what it has made is
 //! taken back: the descriptor is closed, and the file removed, if this call is sure to have made it. That is so but for
-//! creat(2), openat2(2) and links to nothing, where a file of root's is left, of no bytes.
+//! creat(2), openat2(2) without O_EXCL and links to nothing, where a file of root's is left, of no bytes.
 
 use std::ffi::CString;
 use std::rc::Rc;
