@@ -140,6 +140,9 @@ async fn patched(
     if let Some(answer) = at_once(&*guest, &call, layout, buffer, which) {
         return answer;
     }
+    // Where the kernel may fill what we refuse, for the number of another inode.
+    let mut former = if layout.tells_identity() { Vec::new() } else { vec![0; layout.extent()] };
+    let is_kept = guest.read(call.word(buffer), &mut former).is_ok();
     for _ in 0..TRIES {
         if host(&guest, Host::Native).await.is_err() {
             break;
@@ -147,7 +150,13 @@ async fn patched(
         match patch(&*guest, &call, layout, call.word(buffer), which) {
             Ok(Patched::Done(_)) => break,
             Ok(Patched::Replaced) => continue,
-            Err(errno) => return Answer::Err(errno),
+            Err(errno) => {
+                if errno == Errno::EOVERFLOW && is_kept {
+                    // The kernel has just written there.
+                    let _ = guest.write(call.word(buffer), &former);
+                }
+                return Answer::Err(errno);
+            }
         }
     }
     Answer::Native
