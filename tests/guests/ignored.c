@@ -167,7 +167,7 @@ static void try(size_t number, int manner)
 		_exit(wrong != 0);
 	}
 	await(pid);
-	const int ignored[] = {SIGUSR1, SIGCHLD, SIGWINCH, SIGURG};
+	const int ignored[] = {SIGUSR1, SIGCHLD, SIGWINCH, SIGURG, SIGCONT, SIGUSR1};
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
 		kill(pid, ignored[i]);
 		/* Every other time together with the next. */

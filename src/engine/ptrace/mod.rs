@@ -226,7 +226,10 @@ impl Engine {
     fn on_group_stop(&mut self, stopped: Stopped, signal: i32) -> Result<(), Lost> {
         let tid = stopped.tid();
         let news = match self.run.tasks.borrow_mut().get_mut(tid) {
-            Some(slot) => !std::mem::replace(&mut slot.listening, true),
+            Some(slot) => {
+                slot.expects_continue = true;
+                !std::mem::replace(&mut slot.listening, true)
+            }
             None => false,
         };
         stopped.resume(Resume::Listen, 0)?;

@@ -98,13 +98,23 @@ pub(super) struct Slot {
     pub filters: Filters,
     /// In a group stop, under `PTRACE_LISTEN`.
     pub listening: bool,
+    /// It has been stopped, and the SIGCONT that ended that is still to come, if it comes to this task.
+    pub expects_continue: bool,
 }
 
 impl Slot {
     /// For a task that is about to run.
     pub fn new(tracee: Rc<Tracee>, filters: Filters) -> Slot {
         let pin = Pin::default();
-        Slot { tracee, phase: Phase::Free, mask: None, pin, filters, listening: false }
+        Slot {
+            tracee,
+            phase: Phase::Free,
+            mask: None,
+            pin,
+            filters,
+            listening: false,
+            expects_continue: false,
+        }
     }
 }
 

@@ -151,9 +151,12 @@ impl Run {
     }
 }
 
+/// Signals by which a task is stopped, unless it handles them.
+const STOPS: [i32; 4] = [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+
 /// Whether a task ignores a signal: by its own will, or by default, as those that tell of others.
 fn ignores(run: &Run, tid: i32, signal: i32) -> bool {
-    const BY_DEFAULT: [i32; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
+    const BY_DEFAULT: [i32; 4] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH, libc::SIGCONT];
     let Some(status) = status(run.proc.as_raw_fd(), tid) else { return false };
     let has = |field| {
         let set = field_of(&status, field).and_then(|set| u64::from_str_radix(set, 16).ok()).unwrap_or(0);
@@ -245,7 +248,18 @@ impl Engine {
     /// a time limit, of which nobody can tell how much has passed.
     pub(super) fn note_ignored(&self, stopped: &Stopped, signal: i32) -> Result<(), Lost> {
         let tid = stopped.tid();
-        let is_free = self.run.tasks.borrow().get(tid).is_some_and(|slot| matches!(slot.phase, Phase::Free));
+        let (is_free, was_stopped) = match self.run.tasks.borrow_mut().get_mut(tid) {
+            Some(slot) => {
+                let was_stopped = signal == libc::SIGCONT && std::mem::take(&mut slot.expects_continue);
+                slot.expects_continue |= STOPS.contains(&signal);
+                (matches!(slot.phase, Phase::Free), was_stopped)
+            }
+            None => (false, false),
+        };
+        if was_stopped {
+            // The stop has ended the call (signal(7)).
+            return Ok(());
+        }
         let Some((nr, result)) = arch::ending_call(tid)?.filter(|(_, result)| is_free && *result == EINTR)
         else {
             return Ok(());
