@@ -112,6 +112,12 @@ fn many_messages_at_once_tell_who_sent_them() {
     agrees("many-messages");
 }
 
+/// Its stack may be small, and what is below in use.
+#[test]
+fn what_is_below_the_stack_of_a_sender_is_left_alone() {
+    agrees("small-stack");
+}
+
 /// A cluster whose local connections are authenticated by who connects, and two who connect.
 const CLUSTER: &str = r#"
 bin=$1 dir=$2

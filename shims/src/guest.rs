@@ -168,6 +168,11 @@ pub trait Loan {
     fn opened(&self);
 }
 
+/// The most bytes of a [`Room`]. It is below a stack that may be small, with other data of the guest's under its end, which
+/// others use while a call waits. Programs have to leave this much free, and more: for the frame of a signal (`MINSIGSTKSZ`),
+/// or, if they handle those elsewhere, as Go does, for functions that do not look how much is left.
+pub const MOST_ROOM: usize = 256;
+
 /// Bytes of the guest's memory that it does not miss until this is dropped; then they are what they were.
 pub trait Room {
     /// Their address, aligned as a stack is.
@@ -390,7 +395,8 @@ pub trait Guest {
     /// Tells the engine that the task lists a directory. If that is /proc, it may want to know of others' tasks.
     fn lists(&self, _fd: i32) {}
 
-    /// So many bytes of its memory, for what the kernel shall read. An error where there are not so many.
+    /// So many bytes of its memory, for what the kernel shall read. An error where there are not so many, or more than
+    /// [`MOST_ROOM`] are asked for.
     fn room(&self, _size: usize) -> Result<Box<dyn Room>, Errno> {
         Err(Errno::ENOSYS)
     }

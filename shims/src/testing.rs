@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::Cred;
-use crate::guest::{Answer, Guest, Host, Node, Peer, Place, Room, Whom};
+use crate::guest::{Answer, Guest, Host, MOST_ROOM, Node, Peer, Place, Room, Whom};
 use crate::owner::{Attributes, FileId, FileSystem, Inode, Record, Store, Time, World};
 use crate::table::Needs;
 
@@ -206,7 +206,10 @@ impl Guest for Fake {
         }
     }
 
-    fn room(&self, _: usize) -> Result<Box<dyn Room>, Errno> {
+    fn room(&self, size: usize) -> Result<Box<dyn Room>, Errno> {
+        if size > MOST_ROOM {
+            return Err(Errno::ENOMEM);
+        }
         struct Place;
         impl Room for Place {
             fn at(&self) -> u64 {

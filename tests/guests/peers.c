@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #ifndef SO_PEERGROUPS
@@ -617,6 +618,87 @@ static int many_messages(void)
 	return 0;
 }
 
+enum { LETTERS = 100, LETTER = 2000, NEAR = 1024 };
+
+/* A small stack, as coroutines have, and what is below its end. Others use that while a call of the former waits. */
+static struct neighbours {
+	_Alignas(64) volatile unsigned char below[32 * 1024], stack[8 * 1024];
+	/* What is theirs ends here. */
+	volatile unsigned char *volatile end;
+	volatile int sent, intact;
+	struct mmsghdr headers[LETTERS];
+	struct iovec data[LETTERS];
+	union { char bytes[CMSG_SPACE(sizeof(struct ucred))]; struct cmsghdr align; } control[LETTERS];
+	char letter[LETTER];
+} *near;
+
+static ucontext_t outside, coroutine;
+
+static void send_from_small_stack(void)
+{
+	volatile char used[6500];
+	used[0] = used[sizeof used - 1] = 0;
+	near->end = (unsigned char *)used - NEAR;
+	near->sent = syscall(SYS_sendmmsg, channel[1], near->headers, LETTERS, 0);
+	int intact = 1;
+	for (volatile unsigned char *at = near->below; at < near->end; at++)
+		intact &= *at == 0x5a;
+	near->intact = intact;
+}
+
+static void from_small_stack(void)
+{
+	struct ucred me = { getpid(), 33, 33 };
+	for (int n = 0; n < LETTERS; n++) {
+		struct msghdr *header = &near->headers[n].msg_hdr;
+		struct cmsghdr *control = &near->control[n].align;
+		near->data[n] = (struct iovec){ near->letter, LETTER };
+		*header = (struct msghdr){ .msg_iov = &near->data[n], .msg_iovlen = 1, .msg_control = control };
+		header->msg_controllen = sizeof near->control[n].bytes;
+		control->cmsg_level = SOL_SOCKET;
+		control->cmsg_type = SCM_CREDENTIALS;
+		control->cmsg_len = CMSG_LEN(sizeof me);
+		memcpy(CMSG_DATA(control), &me, sizeof me);
+	}
+	CHECK(getcontext(&coroutine) == 0);
+	coroutine.uc_stack.ss_sp = (void *)near->stack;
+	coroutine.uc_stack.ss_size = sizeof near->stack;
+	coroutine.uc_link = &outside;
+	makecontext(&coroutine, send_from_small_stack, 0);
+	CHECK(swapcontext(&outside, &coroutine) == 0);
+	CHECK(near->sent == LETTERS);
+	CHECK(near->intact);
+	for (int n = 0; n < LETTERS; n++)
+		CHECK(near->headers[n].msg_len == LETTER);
+	CHECK(write(channel[1], "", 1) == 1);
+}
+
+static int small_stack(void)
+{
+	char letter[LETTER];
+	int room = 4096, left = LETTERS;
+	near = mmap(NULL, sizeof *near, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, channel) == 0);
+	CHECK(setsockopt(channel[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(channel[0]);
+		become(33);
+		from_small_stack();
+		_exit(0);
+	}
+	close(channel[1]);
+	/* One is here, and there is not room for all others: the call waits. */
+	CHECK(recv(channel[0], letter, sizeof letter, 0) == LETTER);
+	for (volatile unsigned char *at = near->below; at < near->end; at++)
+		*at = 0x5a;
+	while (--left > 0)
+		CHECK(recv(channel[0], letter, sizeof letter, 0) == LETTER);
+	CHECK(recv(channel[0], letter, sizeof letter, 0) == 1);
+	ended_well(pid);
+	return 0;
+}
+
 /* Whether a program that a user has become shows to that user what it has in memory. Exit status. */
 static int shows(void)
 {
@@ -676,6 +758,7 @@ int main(int argc, char **argv)
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
 		{ "sockets", sockets }, { "views", views }, { "other-proc", other_proc },
 		{ "programs", programs }, { "messages", messages }, { "many-messages", many_messages },
+		{ "small-stack", small_stack },
 	};
 	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	setvbuf(stdout, NULL, _IOLBF, 0);

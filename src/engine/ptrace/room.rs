@@ -1,7 +1,7 @@
 //! Room on a guest's stack, for what the kernel shall read in the place of what the guest has given it.
 
 use remainroot_shims::abi::Errno;
-use remainroot_shims::guest::{self, Guest};
+use remainroot_shims::guest::{self, Guest, MOST_ROOM};
 
 use super::tracee::Tracee;
 use crate::arch;
@@ -21,8 +21,12 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// So many bytes of the stack of a task that is stopped in a call. EFAULT where it has not got that many.
+    /// So many bytes of the stack of a task that is stopped in a call. EFAULT where it has not got that many; ENOMEM for more
+    /// than [`MOST_ROOM`].
     pub fn on_stack(tracee: &Tracee, size: usize) -> Result<Room, Errno> {
+        if size > MOST_ROOM {
+            return Err(Errno::ENOMEM);
+        }
         let tid = Guest::tid(tracee);
         let sp = arch::stack_pointer(tid).map_err(|_| Errno::ESRCH)?;
         let at = sp.wrapping_sub(RED_ZONE + size as u64) & !(ALIGNMENT as u64 - 1);
