@@ -71,20 +71,21 @@ impl View {
     }
 
     /// What it says. `None` where the kernel says it right: of a namespace that the guest has made itself.
-    fn text(self, guest: &dyn Guest, target: &Target, file: &TaskFile) -> Option<String> {
+    fn text(self, guest: &dyn Guest, target: &Target, file: &TaskFile) -> Option<Vec<u8>> {
         match self {
             View::Status => {
                 let native = guest.read_task_file(&target.place())?;
-                Some(texts::status(&String::from_utf8_lossy(&native), &file.cred))
+                Some(texts::status(&native, &file.cred))
             }
             View::Map(map) => {
-                guest.lives_at_home(file.tid).then(|| texts::full_map(guest.id_at_home(map, 0)))
+                guest.lives_at_home(file.tid).then(|| texts::full_map(guest.id_at_home(map, 0)).into())
             }
-            View::Setgroups => guest.lives_at_home(file.tid).then(|| texts::SETGROUPS.to_owned()),
+            View::Setgroups => guest.lives_at_home(file.tid).then(|| texts::SETGROUPS.into()),
             View::Loginuid => {
-                guest.login(file.tid).map(|login| texts::number(guest.id_at_home(c"uid_map", login.uid)))
+                let number = |uid| texts::number(guest.id_at_home(c"uid_map", uid)).into();
+                guest.login(file.tid).map(|login| number(login.uid))
             }
-            View::Sessionid => guest.login(file.tid).map(|login| texts::number(login.session)),
+            View::Sessionid => guest.login(file.tid).map(|login| texts::number(login.session).into()),
         }
     }
 
@@ -192,7 +193,7 @@ pub async fn open(
         Ok(writes) => writes?,
         Err(errno) => return Some(Answer::Err(errno)),
     };
-    let text = Text { name: &file.name, bytes: text.as_bytes(), writes, beside: &[] };
+    let text = Text { name: &file.name, bytes: &text, writes, beside: &[] };
     Some(open_text(guest, call, form, flags, text).await.map_or_else(Answer::Err, |()| Answer::Native))
 }
 

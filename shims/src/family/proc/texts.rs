@@ -1,6 +1,6 @@
 //! What files of /proc that are about a task say: `fs/proc/array.c`, `fs/proc/base.c`, `kernel/user_namespace.c`.
 
-use std::fmt::Write;
+use std::io::Write;
 
 use crate::abi::{Gid, Uid};
 use crate::cred::Cred;
@@ -19,13 +19,15 @@ pub fn number(value: u32) -> String {
     value.to_string()
 }
 
-/// The kernel's /proc/PID/status with other credentials, and without the tracer and the filter that come with them.
-pub fn status(native: &str, cred: &Cred) -> String {
+/// The kernel's /proc/PID/status with other credentials, and without the tracer that comes with them. All other bytes stay:
+/// the name of a task may be any (`proc_task_name`), but that a newline is written as `\n`.
+pub fn status(native: &[u8], cred: &Cred) -> Vec<u8> {
     let four = |ids: [u32; 4]| ids.map(|id| id.to_string()).join("\t");
     let (uid, gid, caps) = (&cred.uid, &cred.gid, &cred.caps);
-    let mut text = String::with_capacity(native.len() + 64);
-    for line in native.lines() {
-        let name = line.split_once(':').map_or("", |(name, _)| name);
+    let mut text = Vec::with_capacity(native.len() + 64);
+    for line in native.split_inclusive(|&byte| byte == b'\n') {
+        let name = line.split(|&byte| byte == b':').next().and_then(|name| std::str::from_utf8(name).ok());
+        let name = name.unwrap_or_default();
         let value = match name {
             "Uid" => four([uid.real, uid.effective, uid.saved, uid.fs].map(Uid::raw)),
             "Gid" => four([gid.real, gid.effective, gid.saved, gid.fs].map(Gid::raw)),
@@ -38,8 +40,7 @@ pub fn status(native: &str, cred: &Cred) -> String {
             "NoNewPrivs" => u8::from(cred.no_new_privs).to_string(),
             "TracerPid" => "0".to_owned(),
             _ => {
-                text += line;
-                text.push('\n');
+                text.extend_from_slice(line);
                 continue;
             }
         };
@@ -66,9 +67,17 @@ mod tests {
         let cred = Cred::login(Uid::new(33).unwrap(), ids[0], ids.to_vec());
         let expected = "Name:\tsh\nTracerPid:\t0\nUid:\t33\t33\t33\t33\nGid:\t33\t33\t33\t33\nGroups:\t4 33 \nNStgid:\t9\n\
                         CapEff:\t0000000000000000\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t0\n";
-        assert_eq!(status(native, &cred), expected);
+        assert_eq!(status(native.as_bytes(), &cred), expected.as_bytes());
         let alone = Cred::login(Uid::new(33).unwrap(), ids[0], vec![]);
-        assert!(status(native, &alone).contains("\nGroups:\t \n"));
+        let alone = status(native.as_bytes(), &alone);
+        assert!(String::from_utf8(alone).unwrap().contains("\nGroups:\t \n"));
+    }
+
+    #[test]
+    fn a_name_of_any_bytes_stays_what_it_is() {
+        let native = b"Name:\ta\xff\xfe\rTracerPid:\t3\r\nUmask:\t0022\nTracerPid:\t7\n";
+        let expected = b"Name:\ta\xff\xfe\rTracerPid:\t3\r\nUmask:\t0022\nTracerPid:\t0\n";
+        assert_eq!(status(native, &Cred::root()), expected);
     }
 
     #[test]
