@@ -121,6 +121,8 @@ pub struct TaskFile {
     pub cred: Rc<Cred>,
     /// Whether its process is dumpable ([`Guest::dumpable`]).
     pub dumpable: bool,
+    /// How many of its seccomp filters are the engine's.
+    pub filters: u32,
 }
 
 /// A text that a guest shall open in the place of a file of /proc.

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -180,11 +182,38 @@ static void ways(void)
 	close(dir), close(self), close(proc);
 }
 
+/* A filter of its own, which lets everything through, is there besides those that were. */
+static int filters_of_own(void)
+{
+	const char *line = strstr(text_at(AT_FDCWD, "/proc/self/status", O_RDONLY), "\nSeccomp_filters:\t");
+	return line ? atoi(strchr(line, '\t')) : -1;
+}
+
+static void installs_filter(void)
+{
+	struct sock_filter all = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog program = { 1, &all };
+	int before = filters_of_own();
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	CHECK(before >= 0 && filters_of_own() == before + 1);
+	CHECK(holds("/proc/self/status", "\nSeccomp:\t2\n"));
+}
+
 static int own(void)
 {
 	ways();
 	apart(0, ways);
 	CHECK(holds("/proc/self/status", "\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n"));
+	/* As many filters as who started this has: none of ours. */
+	const char *filters = getenv("FILTERS");
+	CHECK(!filters || filters_of_own() == atoi(filters));
+	apart(0, installs_filter);
+	apart(33, installs_filter);
+	CHECK(!filters || filters_of_own() == atoi(filters));
+	/* A name of any bytes. */
+	CHECK(prctl(PR_SET_NAME, "a\xff\xfe\r\tb\\") == 0);
+	CHECK(holds("/proc/self/status", "Name:\ta\xff\xfe\r\tb\\\\\n"));
 	/* Set for good. */
 	int fd;
 	CHECK((fd = open("/proc/self/uid_map", O_RDWR)) >= 0 && FAILS(write(fd, "0 0 1", 5), EPERM));

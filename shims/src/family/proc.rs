@@ -75,7 +75,7 @@ impl View {
         match self {
             View::Status => {
                 let native = guest.read_task_file(&target.place())?;
-                Some(texts::status(&native, &file.cred))
+                Some(texts::status(&native, &file.cred, file.filters))
             }
             View::Map(map) => {
                 guest.lives_at_home(file.tid).then(|| texts::full_map(guest.id_at_home(map, 0)).into())

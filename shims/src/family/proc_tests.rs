@@ -47,7 +47,13 @@ fn denied(errno: Errno) -> Result<(String, Writes, u32), Answer> {
 
 #[test]
 fn who_is_not_dumpable_shows_in_plain_directories_alone() {
-    let file = TaskFile { tid: 1, name: String::new(), cred: Rc::new(user(33, 34, &[])), dumpable: false };
+    let file = TaskFile {
+        tid: 1,
+        name: String::new(),
+        cred: Rc::new(user(33, 34, &[])),
+        dumpable: false,
+        filters: 1,
+    };
     assert_eq!(owner(&file, 0o040_555), (Uid::new(33).unwrap(), Gid::new(34).unwrap()));
     assert_eq!(owner(&file, 0o100_444), (Uid::ROOT, Gid::ROOT));
 }

@@ -50,6 +50,8 @@ pub(super) struct Filters {
     /// Those of filters that another thread gave it since it was last let go. A child that it has made meanwhile may
     /// or may not have them.
     given: Needs,
+    /// How many they are; those that the guest has installed itself, or that were there before us, do not count.
+    ours: u32,
     /// None can be added.
     refused: bool,
     /// It was interrupted, and has not reported it.
@@ -69,7 +71,7 @@ struct BrokenOff {
 impl Filters {
     /// Of a task with this filter and no others.
     pub fn first(has: Needs) -> Filters {
-        Filters { has, given: Needs::empty(), refused: false, interrupted: false, broken_off: None }
+        Filters { has, given: Needs::empty(), ours: 1, refused: false, interrupted: false, broken_off: None }
     }
 
     /// The circumstances that they care for.
@@ -77,10 +79,15 @@ impl Filters {
         self.has | self.given
     }
 
+    /// How many filters of ours the task has; of one whose parent could not be asked, at least.
+    pub fn ours(&self) -> u32 {
+        self.ours
+    }
+
     /// Of a child that `parent` has just reported.
     pub fn of_child(run: &Run, parent: &Slot, child: i32) -> Filters {
-        let Filters { has, given, refused, .. } = parent.filters;
-        let all = Filters { refused, ..Filters::first(has | given) };
+        let Filters { has, given, ours, refused, .. } = parent.filters;
+        let all = Filters { ours, refused, ..Filters::first(has | given) };
         let tid = parent.tracee.tid();
         let is_sure = given.is_empty()
             // What a thread gives to its process reaches all threads.
@@ -443,7 +450,10 @@ impl Engine {
                 slot.filters.has |= needs;
             } else if flags == FOR_PROCESS && Some(slot.tracee.process()) == process {
                 slot.filters.given |= needs;
+            } else {
+                continue;
             }
+            slot.filters.ours += 1;
         }
     }
 

@@ -83,8 +83,11 @@ pub(super) fn task_file(run: &Rc<Run>, tracee: &Tracee, place: &Place<'_>) -> Op
         identity(run.proc.as_raw_fd(), &format!("{tid}/{name}")).map(|_| (tid, name))
     })?;
     let cred = peers::cred_of(run, tid)?;
-    let dumpable = run.tasks.borrow().get(tid).is_none_or(|slot| slot.tracee.dumpable() == 1);
-    Some(TaskFile { tid, name: name.to_owned(), cred, dumpable })
+    let tasks = run.tasks.borrow();
+    let slot = tasks.get(tid);
+    let dumpable = slot.is_none_or(|slot| slot.tracee.dumpable() == 1);
+    let filters = slot.map_or(1, |slot| slot.filters.ours());
+    Some(TaskFile { tid, name: name.to_owned(), cred, dumpable, filters })
 }
 
 /// The task and the name of a file in its directory, by the path in /proc.

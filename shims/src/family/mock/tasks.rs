@@ -28,7 +28,7 @@ impl Tasks {
     /// Makes a file of a task.
     pub fn file(&self, path: &str, tid: i32, cred: &Rc<Cred>) {
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let file = TaskFile { tid, name, cred: cred.clone(), dumpable: true };
+        let file = TaskFile { tid, name, cred: cred.clone(), dumpable: true, filters: 1 };
         self.files.borrow_mut().insert(path.to_owned(), file);
         self.logins.borrow_mut().entry(tid).or_insert(Login::UNSET);
     }
