@@ -280,6 +280,13 @@ static void in_vain(int type, int is_file)
 	seem(0);
 	IS_PEER(end, getpid(), 0);
 	close(fd), close(end), close(server);
+	/* What was accepted has the name of what listens, and does not listen. */
+	name = new_name(is_file), server = listener(type, &name, 33), fd = new_socket(type);
+	CHECK(do_connect(fd, &name) == 0);
+	end = accept(server, NULL, NULL);
+	CHECK(do_listen(end) == -1 && errno == EINVAL);
+	IS_PEER(fd, getpid(), 33);
+	close(fd), close(end), close(server);
 }
 
 static int connections(void)
@@ -377,6 +384,25 @@ static int many(void)
 		IS_PEER(end, me, n % 3 ? 34 : 0);
 		IS_PEER(fd, me, 33);
 		close(fd), close(end);
+	}
+	/* Pairs are the least of it. */
+	int fds[2], ends[2];
+	for (int n = 0; n < 2; n++) {
+		fds[n] = client(SOCK_STREAM, &name, n ? 34 : 0);
+		ends[n] = accept(server, NULL, NULL);
+	}
+	seem(35);
+	for (int n = 0; n < 1200; n++) {
+		int pair[2];
+		CHECK(do_pair(SOCK_STREAM, pair) == 0);
+		close(pair[0]), close(pair[1]);
+	}
+	for (int id = 35; id >= 0; id -= 35) {
+		for (int n = 0; n < 2; n++) {
+			IS_PEER(ends[n], me, n ? 34 : 0);
+			IS_PEER(fds[n], me, 33);
+		}
+		seem(0);
 	}
 	return 0;
 }

@@ -34,6 +34,7 @@ const PASSING: &[Case] =
     &[Case { when: When::OneOf { arg: 2, values: &[message::SO_PASSCRED] }, needs: Needs::ALWAYS }];
 const SENDING: &[Case] = &[Case::under(Needs::USER.union(Needs::SENDERS))];
 const RECEIVING: &[Case] = &[Case::under(Needs::SENDERS)];
+const ENDS: &str = "when a socket listens again, those who had connected see the new ids (SO_PEERCRED), too; of a process with more than 1024 connections and pairs as a user, the oldest show its ids as they are now";
 /// Root may listen anew on what a user has let listen.
 const LISTENING: &[Case] = &[Case::under(Needs::USER.union(Needs::USERS))];
 const PAIRING: &[Case] =
@@ -91,8 +92,8 @@ pub const ROWS: &[Row] = &[
     row!(sendmmsg, Partial(NAMED), x86_64: coroutine!(message::sendmmsg), i386: coroutine!(message::sendmmsg), cases: SENDING),
     row!(recvmmsg, Partial(NAMED), x86_64: coroutine!(message::recvmmsg), i386: coroutine!(message::recvmmsg), cases: RECEIVING),
     row!(recvmmsg_time64, Partial(NAMED), i386: coroutine!(message::recvmmsg), cases: RECEIVING),
-    row!(connect, Full, x86_64: coroutine!(socket::connect), i386: coroutine!(socket::connect), cases: DROPPED_ONLY),
-    row!(listen, Full, x86_64: At(socket::listen), i386: At(socket::listen), cases: LISTENING),
-    row!(socketpair, Full, x86_64: coroutine!(socket::socketpair), i386: coroutine!(socket::socketpair), cases: PAIRING),
-    row!(getsockopt, Full, x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
+    row!(connect, Partial(ENDS), x86_64: coroutine!(socket::connect), i386: coroutine!(socket::connect), cases: DROPPED_ONLY),
+    row!(listen, Partial(ENDS), x86_64: At(socket::listen), i386: At(socket::listen), cases: LISTENING),
+    row!(socketpair, Partial(ENDS), x86_64: coroutine!(socket::socketpair), i386: coroutine!(socket::socketpair), cases: PAIRING),
+    row!(getsockopt, Partial(ENDS), x86_64: coroutine!(socket::getsockopt), i386: coroutine!(socket::getsockopt), cases: PEER),
 ];

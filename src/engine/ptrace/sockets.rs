@@ -17,7 +17,7 @@ use super::tracee::Tracee;
 use crate::sys::{diag, peer};
 
 /// How many deeds of a process are kept.
-const KEPT: usize = 256;
+const KEPT: usize = 1024;
 
 /// How many processes are remembered that have ended.
 const REMEMBERED: usize = 1024;
@@ -49,8 +49,10 @@ struct Deed {
 struct Deeds {
     /// Last is newest.
     list: VecDeque<Deed>,
-    /// Whether there were too many.
-    is_partial: bool,
+    /// Whether there were too many, of which pairs are no more known.
+    lost_pairs: bool,
+    /// Whether others are not, either.
+    lost_others: bool,
 }
 
 /// What is known of a socket that somebody asks about.
@@ -85,10 +87,13 @@ impl Sockets {
     fn note(&mut self, pid: i32, deed: Deed) {
         let deeds = self.processes.entry(pid).or_default();
         if deeds.list.len() >= KEPT {
-            // What listens is asked about for longest.
-            let oldest = deeds.list.iter().position(|deed| deed.how != How::Listens).unwrap_or(0);
-            deeds.list.remove(oldest);
-            deeds.is_partial = true;
+            // What listens is asked about for longest, and pairs hardly ever.
+            let oldest = |how| deeds.list.iter().position(|deed| deed.how == how);
+            let least = oldest(How::Paired).or_else(|| oldest(How::Connected)).unwrap_or(0);
+            match deeds.list.remove(least).map(|deed| deed.how) {
+                Some(How::Paired) => deeds.lost_pairs = true,
+                _ => deeds.lost_others = true,
+            }
         }
         deeds.list.push_back(deed);
     }
@@ -105,7 +110,7 @@ impl Sockets {
                 deeds.list[at].name = Some(same.unwrap_or_else(|| name.into()));
             }
         }
-        if deeds.list.is_empty() && !deeds.is_partial {
+        if deeds.list.is_empty() && !deeds.lost_pairs && !deeds.lost_others {
             self.processes.remove(&pid);
         }
     }
@@ -169,7 +174,10 @@ impl Sockets {
         {
             return user(deed);
         }
-        if deeds.is_partial { Found::Unknown } else { Found::Root }
+        // Neither end of a pair has a name; of a connection, that has which listened.
+        let is_pair = asked.name.is_empty() && asked.peer_name.as_ref().is_some_and(Vec::is_empty);
+        let is_lost = if is_pair { deeds.lost_pairs } else { deeds.lost_others };
+        if is_lost { Found::Unknown } else { Found::Root }
     }
 }
 
@@ -208,7 +216,9 @@ pub(super) fn connected(run: &Run, tracee: &Tracee, fd: i32, inode: u64, done: b
 pub(super) fn listens(run: &Run, tracee: &Tracee, fd: i32) {
     let Some(Ok(socket)) = tracee.borrow_fd(fd) else { return };
     let inode = peer::inode_of(&socket).filter(|_| peer::takes_connections(socket.as_fd()));
-    let name = peer::name_of(socket.as_fd()).filter(|name| !name.is_empty());
+    // One that is connected does not listen, though it has the name of what does (`unix_listen`).
+    let is_connected = peer::peer_name_of(socket.as_fd()).is_some();
+    let name = peer::name_of(socket.as_fd()).filter(|name| !name.is_empty() && !is_connected);
     run.close(socket);
     if let (Some(inode), Some(name)) = (inode, name) {
         run.sockets.borrow_mut().listens(tracee.process(), inode, name, Guest::cred(tracee));
@@ -349,10 +359,24 @@ mod tests {
     fn what_is_too_much_is_forgotten_and_so_it_is_said() {
         let mut sockets = Sockets::default();
         sockets.listens(PID, 0, NAME.to_vec(), user(33));
-        (1..=1000).for_each(|socket| sockets.note(PID, paired(socket, 34)));
+        sockets.note(PID, connecting(1, 35));
+        sockets.settle(PID, 1, Some(NAME.to_vec()));
+        let many = 2..=3 * KEPT as u64;
+        many.clone().for_each(|socket| sockets.note(PID, paired(socket, 34)));
         assert_eq!(sockets.processes[&PID].list.len(), KEPT);
         assert_eq!(client(&sockets, NAME), Found::User(user(33)), "what listens stays");
-        assert_eq!(accepted(&sockets, NAME, None), Found::Unknown);
+        assert_eq!(accepted(&sockets, NAME, Some(1)), Found::User(user(35)), "so do connections");
+        assert_eq!(accepted(&sockets, NAME, Some(2)), Found::Root);
+        let pair = |socket| Asked { socket, name: Vec::new(), peer_name: Some(Vec::new()) };
+        assert_eq!(sockets.find(PID, &pair(2), || None), Found::Unknown);
+        assert_eq!(sockets.find(PID, &pair(3 * KEPT as u64), || None), Found::User(user(34)));
+        many.for_each(|socket| {
+            sockets.note(PID, connecting(socket, 34));
+            sockets.settle(PID, socket, Some(NAME.to_vec()));
+        });
+        assert_eq!(sockets.processes[&PID].list.len(), KEPT);
+        assert_eq!(client(&sockets, NAME), Found::User(user(33)));
+        assert_eq!(accepted(&sockets, NAME, Some(1)), Found::Unknown);
     }
 
     #[test]
