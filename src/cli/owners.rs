@@ -91,7 +91,7 @@ fn verify(args: StoreArgs, tree: &Path) -> Result<i32> {
     );
     if left > 0 {
         crate::tell!(
-            "{left} records on its file system are of other trees, or of files that are gone (owners prune)"
+            "{left} records on its file system are of other trees or mounts, or of files that are gone (owners prune)"
         );
     }
     Ok(status(wrong))
@@ -139,10 +139,13 @@ fn prune(dry_run: bool, args: StoreArgs, trees: &[PathBuf]) -> Result<i32> {
     let trees: Vec<_> = trees.iter().map(|path| Tree { path, store: &nothing, world }).collect();
     let gone = rows::gone(&trees, rows)?;
     if dry_run {
-        crate::tell!("{} records are of files that are gone", gone.len());
+        crate::tell!("{} records are of files that are gone", gone.rows.len());
     } else {
-        store::remove(&choice, &gone)?;
-        crate::tell!("{} records of files that are gone were removed", gone.len());
+        store::remove(&choice, &gone.rows)?;
+        crate::tell!("{} records of files that are gone were removed", gone.rows.len());
+    }
+    for (why, count) in &gone.kept {
+        crate::tell!("{count} records are kept: {why}");
     }
     Ok(0)
 }

@@ -77,7 +77,9 @@ pub enum Owners {
     ///
     /// Files that are removed in a run are forgotten at once; those that others have removed stay in the index, where they
     /// do no harm but take room. No record tells where its file was: so name all trees on these file systems that runs
-    /// have worked in, or directories that hold them all. What is hidden under a mount counts as gone.
+    /// have worked in, or directories that hold them all. Mounts in them are not
+    /// gone into: name these, too. Where a mount may hide files, or nothing tells one file system from another, records
+    /// are kept, and it is said which and why.
     Prune {
         /// Say how many there are, and forget none.
         #[arg(long, short = 'n')]

@@ -10,6 +10,8 @@ use remainroot_shims::owner::lists::Claim;
 use remainroot_shims::owner::mirror::override_stat::Kind as Claimed;
 use remainroot_shims::owner::{Attr, Inode, PERMISSIONS, Record, Time};
 
+use super::walk::Way;
+
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
@@ -117,6 +119,8 @@ pub struct Entry {
     pub mirrored: Xattrs,
     /// The path of the first entry with the same inode, if this one is not the first.
     pub first: Option<Vec<u8>>,
+    /// Whether what is in it comes next.
+    pub(super) way: Way,
     /// An `O_PATH` descriptor of the file itself.
     pub(super) fd: OwnedFd,
 }

@@ -366,7 +366,7 @@ fn records_of_files_that_are_gone_are_found() {
     let gone = |rows: &[Row], paths: &[&Path]| {
         let trees: Vec<_> = paths.iter().map(|path| Tree { path, store: &nothing, world: NATIVE }).collect();
         let gone = rows::gone(&trees, Rows::new(rows.to_vec(), Systems::new())).unwrap();
-        gone.iter().map(|row| row.record.uid.raw()).collect::<Vec<_>>()
+        gone.rows.iter().map(|row| row.record.uid.raw()).collect::<Vec<_>>()
     };
     let (file, link) = (row(&path.join("d/file"), 1), row(&path.join("d/link"), 2));
     let mut earlier = Row { record: Record::owned(Uid::new(3).unwrap(), Gid::ROOT), ..link.clone() };

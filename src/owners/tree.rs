@@ -113,7 +113,7 @@ impl Tree<'_> {
         linked: &mut HashMap<FileId, Vec<u8>>,
         progress: &Progress,
     ) -> Result<Entry, Trouble> {
-        let Found { path, fd, stat } = found;
+        let Found { path, fd, stat, way } = found;
         let inode = fd::inode_of(&stat);
         let trouble = |verb: &str, errno| {
             let why = why(Errno::from_raw(errno));
@@ -186,6 +186,7 @@ impl Tree<'_> {
             xattrs,
             mirrored,
             first,
+            way,
             fd,
         })
     }

@@ -38,7 +38,7 @@ pub fn verify(
         if entry.first.is_some() {
             continue;
         }
-        let found = rows.take(&File::new(entry.held()), &entry.inode);
+        let found = rows.take(&File::new(entry.held()), &entry.inode, entry.way);
         let row = if let Found::Row(row) = &found { Some(row) } else { None };
         verdict.indexed += u64::from(row.is_some());
         let found = match (row, claims::of_attributes(&entry.mirrored)) {
@@ -70,7 +70,7 @@ pub fn verify(
             print(&format!("{}: {found}\n", tree.below(&entry.path)))?;
         }
     }
-    verdict.left = rows.left().len() as u64;
+    verdict.left = rows.left();
     Ok(verdict)
 }
 
@@ -108,7 +108,7 @@ pub fn repair(
         if entry.first.is_some() {
             continue;
         }
-        let found = rows.take(&File::new(entry.held()), &entry.inode);
+        let found = rows.take(&File::new(entry.held()), &entry.inode, entry.way);
         let row = found.row().filter(|row| !is_of_another(row, &entry));
         let before = row.map(|row| &row.record);
         let is_elsewhere = matches!(found, Found::Elsewhere(_)) && before.is_some();

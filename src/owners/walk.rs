@@ -20,6 +20,17 @@ use crate::sys::fd;
 /// The kernel's word on a file, with the mount it is on.
 const MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
 
+/// What the walk did with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// It went into this directory.
+    Into,
+    /// It went on: this is no directory, or one that was removed meanwhile.
+    Past,
+    /// It did not go into what is mounted here.
+    Mount,
+}
+
 /// A file that the walk has come to.
 pub(super) struct Found {
     /// Its path below the root.
@@ -28,6 +39,8 @@ pub(super) struct Found {
     pub fd: OwnedFd,
     /// What the kernel says of it.
     pub stat: libc::statx,
+    /// Whether what is in it comes next.
+    pub way: Way,
 }
 
 impl Found {
@@ -35,7 +48,7 @@ impl Found {
     pub fn root(named: &Path, fd: OwnedFd) -> Result<Found, Trouble> {
         let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH, MASK)
             .map_err(|errno| failed("look at", named, b"", errno))?;
-        Ok(Found { path: Vec::new(), fd, stat })
+        Ok(Found { path: Vec::new(), fd, stat, way: Way::Past })
     }
 
     fn is_dir(&self) -> bool {
@@ -86,13 +99,18 @@ impl Walk {
     }
 
     /// Goes down into a directory that [`Walk::next`] returned last.
-    fn enter(&mut self, found: &Found) -> Result<(), Trouble> {
-        if !found.is_dir() || mount_of(&found.stat) != self.mount {
-            return Ok(());
+    fn enter(&mut self, found: &Found) -> Result<Way, Trouble> {
+        // The files of an overlay may be on other devices than its directories.
+        let is_told = found.is_dir() || found.stat.stx_mask & libc::STATX_MNT_ID != 0;
+        if is_told && mount_of(&found.stat) != self.mount {
+            return Ok(Way::Mount);
+        }
+        if !found.is_dir() {
+            return Ok(Way::Past);
         }
         let mut names = match names_in(found) {
             // It was removed since.
-            Err(Errno::ENOENT | Errno::ESTALE) => return Ok(()),
+            Err(Errno::ENOENT | Errno::ESTALE) => return Ok(Way::Past),
             other => other.map_err(|errno| failed("list", &self.named, &found.path, errno as i32))?,
         };
         names.sort_unstable_by(|a, b| b.cmp(a));
@@ -101,13 +119,13 @@ impl Walk {
                 .mended_by("allow more open files: ulimit -n")
         })?;
         self.levels.push(Level { dir, path: found.path.len(), names });
-        Ok(())
+        Ok(Way::Into)
     }
 
     /// The next file, or `None` at the end. One that vanishes meanwhile is left out.
     pub fn next(&mut self) -> Result<Option<Found>, Trouble> {
-        if let Some(root) = self.root.take() {
-            self.enter(&root)?;
+        if let Some(mut root) = self.root.take() {
+            root.way = self.enter(&root)?;
             return Ok(Some(root));
         }
         while let Some(level) = self.levels.last_mut() {
@@ -123,8 +141,8 @@ impl Walk {
             match look_at(&level.dir, &name) {
                 Ok((_, stat)) if self.left_out.is_some_and(|out| fd::inode_of(&stat).id == out) => {}
                 Ok((fd, stat)) => {
-                    let found = Found { path: self.path.clone(), fd, stat };
-                    self.enter(&found)?;
+                    let mut found = Found { path: self.path.clone(), fd, stat, way: Way::Past };
+                    found.way = self.enter(&found)?;
                     return Ok(Some(found));
                 }
                 Err(libc::ENOENT | libc::ESTALE) => {}
@@ -139,6 +157,12 @@ fn look_at(dir: &OwnedFd, name: &CStr) -> Result<(OwnedFd, libc::statx), i32> {
     let fd = fd::open_path(dir.as_raw_fd(), name, libc::O_NOFOLLOW)?;
     let stat = fd::statx(fd.as_raw_fd(), c"", libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW, MASK)?;
     Ok((fd, stat))
+}
+
+/// What is mounted on, if the root of a tree is a mount of its own: what the directory above it says.
+pub(super) fn covered(root: &Found) -> Option<(OwnedFd, libc::statx)> {
+    let above = look_at(&root.fd, c"..").ok()?;
+    (root.is_dir() && mount_of(&above.1) != mount_of(&root.stat)).then_some(above)
 }
 
 /// What tells mounts apart: their ids (Linux 5.8), or else devices.

@@ -35,4 +35,4 @@ pub use place::{Choice, Opened, directory, is_full, open, open_existing, remove,
 pub use row::Row;
 #[cfg(test)]
 pub use row::Traits;
-pub use system::Systems;
+pub use system::{System, Systems};

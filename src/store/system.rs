@@ -67,6 +67,22 @@ impl Systems {
         system
     }
 
+    /// Whether no other file system has this key, at this time or another: then what it does not hold is nowhere. An
+    /// overlay may have that of the file system below it, as all others there do (before Linux 6.6, or `uuid=null`);
+    /// /proc/self/mountinfo says so of the device that its directories are on.
+    pub fn is_alone(&self, system: System, dev: u64) -> bool {
+        let of_dev = format!("{}:{}", libc::major(dev), libc::minor(dev));
+        let has_own = |line: &str| {
+            line.split(' ').nth(2) == Some(&of_dev)
+                && line
+                    .rsplit(' ')
+                    .next()
+                    .is_some_and(|options| options.split(',').any(|one| one == "uuid=on"))
+        };
+        let mounts = || fs::read("/proc/self/mountinfo").unwrap_or_default();
+        !system.by_number && (!system.overlay || String::from_utf8_lossy(&mounts()).lines().any(has_own))
+    }
+
     /// The inode number that sysfs has given the mount of a device, and gives no other; 0 where there is none.
     fn mount(&self, dev: u64) -> u64 {
         let Some(mounts) = &self.mounts else { return 0 };

@@ -5,6 +5,7 @@ mod carried;
 mod disks;
 mod full;
 mod overlay;
+mod prune;
 #[path = "../support/mod.rs"]
 mod support;
 mod trouble;
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use support::{Lab, Machine, can_compile};
+use support::{Lab, Machine, can_compile, skipped};
 
 /// A lab with a directory of the user's, in which a store is and a tree.
 struct Home {
@@ -126,9 +127,12 @@ fn records_go_with_their_files() {
     // Of those that others have removed when somebody says so.
     home.run("cd tree; for n in 1 2 3; do ln -s x l$n; mkfifo p$n; done; chown -h 5 l? p?");
     home.natively("cd tree; rm l2 l3 p1");
-    let left = "remainroot: 3 records on its file system are of other trees, or of files that are gone (owners prune)\n";
+    let left = "remainroot: 3 records on its file system are of other trees or mounts, or of files that are gone (owners prune)\n";
     let found = found.replacen('1', "4", 1);
     assert_eq!(owners(&["verify"]), (format!("{found}{left}"), Some(0)));
+    if owners(&["prune", "--dry-run"]).0.contains("nothing tells the overlay from others") {
+        return skipped("records_go_with_their_files", "/tmp is on an overlay that has no id of its own");
+    }
     let dry = "remainroot: 3 records are of files that are gone\n";
     assert_eq!(owners(&["prune", "--dry-run"]), (dry.to_owned(), Some(0)));
     // Not while a run may move them about.
