@@ -213,8 +213,9 @@ pub trait Node: Attributes {
     /// Identity, type, mode and native owner (`statx`). Leaves [`Inode::generation`] open.
     fn stat(&self) -> Result<Inode, Errno>;
 
-    /// Removes a name from this directory, if it still is that of the file `id`. ENOENT if not.
-    fn remove(&self, _name: &CStr, _id: FileId) -> Result<(), Errno> {
+    /// Removes a name from this directory, if it still is that of this file ([`Inode::is_same`]), and nobody has used that
+    /// yet ([`Inode::is_unused`]). ENOENT if not.
+    fn remove_unused(&self, _name: &CStr, _file: &Inode) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 

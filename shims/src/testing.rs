@@ -354,6 +354,7 @@ impl Node for Program {
             ctime: time,
             mode,
             nlink: 1,
+            size: 0,
             uid,
             gid,
             rdev: 0,

@@ -93,7 +93,7 @@ mod tests {
 
     fn inode(mode: u32) -> Inode {
         let (id, ctime) = (FileId { dev: 1, ino: 2 }, Time { sec: 1, nsec: 0 });
-        Inode { id, btime: None, generation: None, ctime, mode, nlink: 1, uid: 0, gid: 0, rdev: 0 }
+        Inode { id, btime: None, generation: None, ctime, mode, nlink: 1, size: 0, uid: 0, gid: 0, rdev: 0 }
     }
 
     fn attributes(all: &[(&str, &[u8])]) -> Xattrs {

@@ -50,6 +50,7 @@ fn inode(ino: u64, btime: Option<i64>, ctime: i64) -> Inode {
         ctime: at(ctime),
         mode: 0o100644,
         nlink: 1,
+        size: 0,
         uid: 0,
         gid: 0,
         rdev: 0,

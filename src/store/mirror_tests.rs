@@ -13,6 +13,7 @@ fn inode(mode: u32) -> Inode {
         ctime: time,
         mode,
         nlink: 1,
+        size: 0,
         uid: 0,
         gid: 0,
         rdev: 0,

@@ -75,6 +75,7 @@ pub fn inode_of(stat: &libc::statx) -> Inode {
         ctime: time(stat.stx_ctime),
         mode: stat.stx_mode.into(),
         nlink: stat.stx_nlink,
+        size: stat.stx_size,
         uid: stat.stx_uid,
         gid: stat.stx_gid,
         rdev: libc::makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
@@ -355,13 +356,15 @@ pub fn file_system(fd: BorrowedFd<'_>) -> Result<FileSystem> {
     Ok(FileSystem { kind: buf.f_type, id: u64::from_ne_bytes(id), available: buf.f_bavail })
 }
 
-/// Removes a name from a directory, `rmdir` included, if it is that of the file `id`; ENOENT if not.
-pub fn remove_of(dir: BorrowedFd<'_>, name: &CStr, id: FileId) -> Result<()> {
-    let found = statx(dir.as_raw_fd(), name, libc::AT_SYMLINK_NOFOLLOW, libc::STATX_TYPE | libc::STATX_INO)?;
-    if inode_of(&found).id != id {
+/// Removes a name from a directory, `rmdir` included, if it is that of this file, and nobody has used that yet
+/// ([`Inode::is_unused`]); ENOENT if not. Of the file, the kernel must have been asked for the birth time.
+pub fn remove_unused(dir: BorrowedFd<'_>, name: &CStr, file: &Inode) -> Result<()> {
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    let found = inode_of(&statx(dir.as_raw_fd(), name, libc::AT_SYMLINK_NOFOLLOW, mask)?);
+    if !found.is_same(file) || !found.is_unused() {
         return Err(libc::ENOENT);
     }
-    let is_dir = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFDIR;
+    let is_dir = found.mode & libc::S_IFMT == libc::S_IFDIR;
     let flags = if is_dir { libc::AT_REMOVEDIR } else { 0 };
     // SAFETY: the name is NUL-terminated.
     check(|| unsafe { libc::unlinkat(dir.as_raw_fd(), name.as_ptr(), flags) }.into()).map(drop)
@@ -417,4 +420,44 @@ pub fn read_link_at(dir: RawFd, path: &CStr) -> Result<Vec<u8>> {
     let length = check(|| unsafe { libc::readlinkat(dir, path.as_ptr(), to, room) as libc::c_long })?;
     text.truncate(length as usize);
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_name_is_removed_of_one_unused_file_only() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = fs::File::open(home.path()).unwrap();
+        let at = |name: &str| home.path().join(name);
+        let look = |name: &CStr| {
+            let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+            inode_of(&statx(dir.as_raw_fd(), name, libc::AT_SYMLINK_NOFOLLOW, mask).unwrap())
+        };
+        let remove = |file: &Inode| remove_unused(dir.as_fd(), c"f", file);
+
+        fs::write(at("f"), "").unwrap();
+        fs::write(at("other"), "").unwrap();
+        let (file, other) = (look(c"f"), look(c"other"));
+        assert_eq!(remove(&other), Err(libc::ENOENT));
+        // Its number is another's by now.
+        assert_eq!(remove(&Inode { mode: 0o040755, ..file }), Err(libc::ENOENT));
+        fs::write(at("f"), "data").unwrap();
+        assert_eq!(remove(&file), Err(libc::ENOENT));
+        fs::write(at("f"), "").unwrap();
+        fs::hard_link(at("f"), at("link")).unwrap();
+        assert_eq!(remove(&file), Err(libc::ENOENT));
+        fs::remove_file(at("link")).unwrap();
+        assert_eq!(remove(&file), Ok(()));
+
+        fs::create_dir(at("f")).unwrap();
+        let made = look(c"f");
+        fs::write(at("f/in"), "").unwrap();
+        assert_eq!(remove(&made), Err(libc::ENOTEMPTY));
+        fs::remove_file(at("f/in")).unwrap();
+        assert_eq!((remove(&made), at("f").exists()), (Ok(()), false));
+    }
 }

@@ -4,8 +4,17 @@
 //! on, what virtual root makes needs no attention at all.
 //!
 //! If the owner cannot be recorded (the disk is full), the call fails as the kernel's would have, and what it has made is
-//! taken back: the descriptor is closed, and the file removed, if this call is sure to have made it. That is so but for
-//! creat(2), openat2(2) without O_EXCL and links to nothing, where a file of root's is left, of no bytes.
+//! taken back: the descriptor is closed, and the file removed. In doubt it is left, and is root's: by creat(2), openat2(2)
+//! without O_EXCL and links to nothing, which do not tell whether the file was there; and once anybody has written to it or
+//! given it another name. A socket's file is removed alike, but nothing unbinds the socket: another bind(2) of the same one
+//! gives EINVAL.
+//!
+//! What a call has made under a name (mkdir, symlink, mknod, bind) is looked up by that name afterwards. Who removes or
+//! renames it in between and puts something else there is told by what that is: another type, bytes, more names. It is then
+//! neither recorded nor removed. The same type, unused, is nothing to tell it by: a second directory, link, FIFO or socket,
+//! or an empty regular file, made by somebody else in these microseconds, becomes the caller's; without room in the store,
+//! it is removed (of a directory, only an empty one). No call makes a file and says which one it is, and none removes a name
+//! only while it is that of one file: what takes the name, or writes, between the last look and unlink(2) is lost, too.
 
 use std::ffi::CString;
 use std::rc::Rc;
@@ -20,8 +29,8 @@ use super::file::{Seen, Target};
 use super::{mknod, names, proc, write};
 use crate::abi::{Call, Errno, Gid, Uid};
 use crate::cred::Cred;
-use crate::guest::{Answer, Dir, Guest, Host, Place, Trailing, host};
-use crate::owner::{ACL_DEFAULT, Device, rules};
+use crate::guest::{Answer, Dir, Guest, Host, Node, Place, Trailing, host};
+use crate::owner::{ACL_DEFAULT, Device, Inode, rules};
 
 /// The flags of open(2) with which it may make a file.
 pub const MAKES: u32 = O_CREAT | __O_TMPFILE;
@@ -129,9 +138,8 @@ async fn make(guest: Rc<dyn Guest>, plan: Plan, target: Result<Target, Errno>) -
     };
     let Some(parent) = parent else { return Answer::Native };
     if host(&guest, Host::Native).await.is_ok()
-        && let Err(errno) = record(&*guest, &plan, &parent, &target)
+        && let Err(errno) = record(&*guest, &plan, &parent, &Made::At(&target))
     {
-        take_back(&*guest, &parent, &target, &target);
         return Answer::Err(errno);
     }
     Answer::Native
@@ -240,10 +248,12 @@ async fn open_target(
         opened = host(&guest, Host::Native).await;
     }
     let Ok(fd) = opened.map(|fd| fd as i32) else { return Answer::Native };
-    if let Err(errno) = record(&*guest, &plan, &parent, &Target::Fd(fd)) {
-        if is_new {
-            take_back(&*guest, &parent, &target, &Target::Fd(fd));
-        }
+    let made = match is_new {
+        _ if unnamed => Made::Unnamed(fd),
+        true => Made::New(fd, &target),
+        false => Made::Opened(fd),
+    };
+    if let Err(errno) = record(&*guest, &plan, &parent, &made) {
         let _ = host(&guest, Host::Close(fd)).await;
         return Answer::Err(errno);
     }
@@ -285,13 +295,16 @@ pub(super) struct Plan {
     mode: u32,
     /// When the kernel applies the umask.
     umask: Umask,
+    /// The native type of what is made.
+    pub(super) kind: u32,
     /// The device that a placeholder stands for.
     pub(super) device: Option<Device>,
 }
 
 impl Plan {
     pub(super) fn new(guest: &dyn Guest, mode: u32) -> Plan {
-        Plan { cred: guest.cred(), mode, umask: Umask::UnlessInherited, device: None }
+        let umask = Umask::UnlessInherited;
+        Plan { cred: guest.cred(), mode, umask, kind: mode & S_IFMT, device: None }
     }
 
     /// Whether the native file will be right as it is, whatever the directory.
@@ -319,24 +332,68 @@ impl Plan {
     }
 }
 
-/// Removes what a call has made in the directory `parent` under the last name of `target`, and may not have made; it is
-/// found by `made`. What cannot be removed stays: there is nobody to tell.
-pub(super) fn take_back(guest: &dyn Guest, parent: &Seen, target: &Target, made: &Target) {
-    if let Ok(inode) = guest.find(&made.place()).and_then(|node| node.stat()) {
-        let _ = parent.node.remove(&target.name(), inode.id);
+/// How what a call has made is found.
+pub(super) enum Made<'a> {
+    /// Under this path, where it may be something else by now.
+    At(&'a Target),
+    /// Open as this descriptor, and under this path: the call would not have opened what was there.
+    New(i32, &'a Target),
+    /// Open as this descriptor, and without a name.
+    Unnamed(i32),
+    /// Open as this descriptor, but somebody else may have made it.
+    Opened(i32),
+}
+
+impl Made<'_> {
+    fn find(&self, guest: &dyn Guest) -> Result<Box<dyn Node>, Errno> {
+        match self {
+            Made::At(target) => guest.find(&target.place()),
+            Made::New(fd, _) | Made::Unnamed(fd) | Made::Opened(fd) => guest.find(&Place::Fd(*fd)),
+        }
+    }
+
+    /// Whether this file may be what the call has made.
+    fn may_be(&self, plan: &Plan, inode: &Inode) -> bool {
+        match self {
+            Made::New(..) | Made::Unnamed(_) => true,
+            Made::At(_) | Made::Opened(_) => inode.mode & S_IFMT == plan.kind && inode.is_unused(),
+        }
+    }
+
+    /// The path under which it is removed again.
+    const fn removable(&self) -> Option<&Target> {
+        match self {
+            Made::At(target) | Made::New(_, target) => Some(target),
+            Made::Unnamed(_) | Made::Opened(_) => None,
+        }
     }
 }
 
 /// Gives a file that was just made its owner. Returns it, unless it is gone again or somebody else's. An error is the
-/// store's: the file is there, and is root's; the call that made it must not seem to have succeeded.
+/// store's: the call that made the file must not seem to have succeeded. It is removed from the directory `parent` then, if
+/// this call is sure to have made it and nobody has used it; else it stays, and is root's. So does what cannot be removed:
+/// there is nobody to tell.
 pub(super) fn record(
     guest: &dyn Guest,
     plan: &Plan,
     parent: &Seen,
-    target: &Target,
+    made: &Made<'_>,
 ) -> Result<Option<Seen>, Errno> {
-    let Ok(node) = guest.find(&target.place()) else { return Ok(None) };
-    let mut child = Seen::hold(guest, node)?;
+    let Ok(node) = made.find(guest) else { return Ok(None) };
+    let inode = node.stat()?;
+    if !made.may_be(plan, &inode) {
+        return Ok(None);
+    }
+    let recorded = Seen::of(guest, node, inode).and_then(|child| give(guest, plan, parent, child));
+    if recorded.is_err()
+        && let Some(target) = made.removable()
+    {
+        let _ = parent.node.remove_unused(&target.name(), &inode);
+    }
+    recorded
+}
+
+fn give(guest: &dyn Guest, plan: &Plan, parent: &Seen, mut child: Seen) -> Result<Option<Seen>, Errno> {
     if child.record.is_some() {
         // Another task was faster: it made the file, and recorded it.
         return Ok(None);

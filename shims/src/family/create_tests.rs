@@ -180,6 +180,90 @@ fn what_cannot_be_recorded_is_closed_and_removed() {
 }
 
 #[test]
+fn what_is_in_use_is_only_closed() {
+    let mock = mock(0o040777);
+    mock.be(user(1000, 1000, &[]));
+    mock.fill_store();
+    let made = call(&mock, &["/d/new"], &[(O_CREAT | O_EXCL).into(), 0o644]);
+    let kernel = |mock: &Mock, host| match host {
+        Host::Close(fd) => {
+            mock.close(fd);
+            Ok(0)
+        }
+        _ => {
+            mock.file("/d/new", 0o100644);
+            mock.open(5, "/d/new");
+            // Somebody else was faster than the store.
+            mock.write_to("/d/new");
+            Ok(5)
+        }
+    };
+    assert_eq!(run(&mock, |guest| open(guest, made), kernel), Answer::Err(Errno::ENOSPC));
+    assert!(mock.exists("/d/new") && !mock.is_open(5));
+}
+
+#[test]
+fn what_took_the_place_of_a_new_file_is_left_alone() {
+    let file = |mock: &Mock| mock.file("/d/new", 0o100644);
+    let written = |mock: &Mock| {
+        file(mock);
+        mock.write_to("/d/new");
+    };
+    for has_room in [true, false] {
+        let mock = mock(0o040777);
+        mock.be(user(1000, 1000, &[]));
+        if !has_room {
+            mock.fill_store();
+        }
+        let mkdir_ = |place: &dyn Fn(&Mock)| {
+            let made = call(&mock, &["/d/new"], &[0o755]);
+            let kernel = |mock: &Mock, _| {
+                place(mock);
+                Ok(0)
+            };
+            run(&mock, |guest| mkdir(guest, made), kernel)
+        };
+        let mknod_ = |place: &dyn Fn(&Mock)| {
+            let made = call(&mock, &["/d/new"], &[(S_IFREG | 0o644).into(), 0]);
+            let kernel = |mock: &Mock, _| {
+                place(mock);
+                Ok(0)
+            };
+            run(&mock, |guest| mknod::mknod(guest, made), kernel)
+        };
+        // Another type; the same, but in use.
+        for answer in [mkdir_(&file), mknod_(&written), mknod_(&|mock| mock.file("/d/new", 0o120777))] {
+            assert_eq!(answer, Answer::Native);
+            assert_eq!((mock.exists("/d/new"), mock.recorded("/d/new")), (true, None));
+        }
+        // What is not in use cannot be told from what the call has made.
+        let answer = mknod_(&file);
+        assert_eq!((answer == Answer::Native, mock.exists("/d/new")), (has_room, has_room));
+    }
+}
+
+#[test]
+fn what_creat_may_only_have_opened_is_recorded_unless_it_is_in_use() {
+    let mock = mock(0o040777);
+    mock.be(user(1000, 1000, &[]));
+    let made = |is_written: bool| {
+        mock.remove("/d/new");
+        let made = call(&mock, &["/d/new"], &[0o644]);
+        let kernel = |mock: &Mock, _| {
+            mock.file("/d/new", 0o100644);
+            if is_written {
+                mock.write_to("/d/new");
+            }
+            mock.open(5, "/d/new");
+            Ok(5)
+        };
+        run(&mock, |guest| creat(guest, made), kernel);
+        mock.owner("/d/new").0
+    };
+    assert_eq!((made(true), made(false)), (0, 1000));
+}
+
+#[test]
 fn a_place_that_is_only_named_is_not_made() {
     let mock = Rc::new(Mock::new());
     mock.be(user(1000, 33, &[]));

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use linux_raw_sys::general::{AT_FDCWD, S_IFBLK, S_IFCHR, S_IFMT, S_IFREG, S_IFSOCK};
 
-use super::create::{self, Plan};
+use super::create::{self, Made, Plan};
 use super::file::{Seen, Target};
 use crate::abi::{Call, Errno};
 use crate::cred::CapSet;
@@ -48,20 +48,18 @@ async fn made(guest: Rc<dyn Guest>, call: Call, dir: i32, first: usize) -> Answe
     let parent = target.and_then(|target| Ok((plan.parent(&*guest, &target)?, target)));
     let Ok((Some(parent), target)) = parent else { return Answer::Native };
     let make = |kind: u32| Host::With(call.with(first + 1, u64::from(kind | mode & PERMISSIONS)).args);
-    let kind = placeholder(&*guest, device);
-    let mut result = host(&guest, make(kind)).await;
-    if kind == S_IFSOCK && result == Err(Errno::EPERM) {
+    plan.kind = placeholder(&*guest, device);
+    let mut result = host(&guest, make(plan.kind)).await;
+    if plan.kind == S_IFSOCK && result == Err(Errno::EPERM) {
         // A file system that has no sockets.
-        result = host(&guest, make(S_IFREG)).await;
+        plan.kind = S_IFREG;
+        result = host(&guest, make(plan.kind)).await;
     }
     if result.is_ok() {
-        match create::record(&*guest, &plan, &parent, &target) {
+        match create::record(&*guest, &plan, &parent, &Made::At(&target)) {
             Ok(Some(child)) => cover(&child),
             Ok(None) => {}
-            Err(errno) => {
-                create::take_back(&*guest, &parent, &target, &target);
-                return Answer::Err(errno);
-            }
+            Err(errno) => return Answer::Err(errno),
         }
     }
     Answer::Native
@@ -135,6 +133,27 @@ mod tests {
             (mock.native_mode("/dev"), mock.cover("/dev").as_deref()),
             (S_IFREG | 0o644, Some(c"null"))
         );
+    }
+
+    #[test]
+    fn a_file_in_a_placeholders_place_is_left_alone() {
+        for (kind, dev) in [(S_IFBLK, makedev(8, 1)), (S_IFCHR, makedev(1, 3))] {
+            for has_room in [true, false] {
+                let mock = Rc::new(Mock::new());
+                if !has_room {
+                    mock.fill_store();
+                }
+                let made = call(&mock, &["/dev"], &[u64::from(kind | 0o666), dev]);
+                let kernel = |mock: &Mock, _| {
+                    mock.file("/dev", S_IFREG | 0o644);
+                    mock.write_to("/dev");
+                    Ok(0)
+                };
+                assert_eq!(run(&mock, |guest| mknod(guest, made), kernel), Answer::Native);
+                assert!(mock.exists("/dev"));
+                assert_eq!((mock.recorded("/dev"), mock.cover("/dev")), (None, None));
+            }
+        }
     }
 
     #[test]

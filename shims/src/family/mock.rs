@@ -93,6 +93,7 @@ impl Mock {
             ctime: time,
             mode,
             nlink: 1,
+            size: 0,
             uid: 0,
             gid: 0,
             rdev: 0,
@@ -228,7 +229,9 @@ impl Mock {
 
     /// Writes to a file, as far as that is noticed.
     pub fn write_to(&self, path: &str) {
-        self.at(path).unwrap().borrow_mut().watched.iter_mut().for_each(|(_, written)| *written = true);
+        let file = self.at(path).unwrap();
+        file.borrow_mut().inode.size += 1;
+        file.borrow_mut().watched.iter_mut().for_each(|(_, written)| *written = true);
     }
 
     /// The host calls that were made.
@@ -421,12 +424,13 @@ impl Attributes for Held {
 }
 
 impl Node for Held {
-    fn remove(&self, name: &CStr, id: FileId) -> Result<(), Errno> {
+    fn remove_unused(&self, name: &CStr, made: &Inode) -> Result<(), Errno> {
         let mut files = self.tree.borrow_mut();
         let name = name.to_str().map_err(|_| Errno::EINVAL)?;
         let parent = files.iter().find(|(_, file)| Rc::ptr_eq(file, &self.file)).map(|(path, _)| path);
         let path = format!("{}/{name}", parent.ok_or(Errno::ENOENT)?.trim_end_matches('/'));
-        files.get(&path).filter(|file| file.borrow().inode.id == id).ok_or(Errno::ENOENT)?;
+        let is_it = |inode: &Inode| inode.is_same(made) && inode.is_unused();
+        files.get(&path).filter(|file| is_it(&file.borrow().inode)).ok_or(Errno::ENOENT)?;
         files.remove(&path).map(drop).ok_or(Errno::ENOENT)
     }
 

@@ -295,7 +295,7 @@ fn look(guest: &dyn Guest, call: &Call, which: Which) -> Result<Seen, Errno> {
 /// The inode as far as a stat structure tells of it.
 fn inode(fields: &StatFields, id: FileId, ctime: Time) -> Inode {
     let StatFields { mode, uid, gid, rdev, .. } = *fields;
-    Inode { id, btime: None, generation: None, ctime, mode, nlink: 1, uid, gid, rdev }
+    Inode { id, btime: None, generation: None, ctime, mode, nlink: 1, size: 0, uid, gid, rdev }
 }
 
 #[cfg(test)]

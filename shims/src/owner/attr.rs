@@ -126,6 +126,7 @@ mod tests {
             ctime,
             mode,
             nlink: 1,
+            size: 0,
             uid: 0,
             gid: 0,
             rdev: 0,

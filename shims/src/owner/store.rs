@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 
+use linux_raw_sys::general::{S_IFDIR, S_IFMT, S_IFREG};
+
 use crate::abi::{Errno, Gid, Uid};
 
 /// A point in time as the kernel's file systems keep it.
@@ -41,12 +43,33 @@ pub struct Inode {
     pub mode: u32,
     /// Number of hard links.
     pub nlink: u32,
+    /// Length in bytes.
+    pub size: u64,
     /// Native owner, as seen from the guest's user namespace.
     pub uid: u32,
     /// Native group.
     pub gid: u32,
     /// Device number, for device nodes, in the encoding of [`FileId::dev`].
     pub rdev: u64,
+}
+
+impl Inode {
+    /// Whether nobody has written to a regular file or given it another name, so that it may have been made just now. Of
+    /// what is no regular file, no more than the names tell; a directory has up to two from its beginning.
+    pub const fn is_unused(&self) -> bool {
+        match self.mode & S_IFMT {
+            S_IFREG => self.size == 0 && self.nlink <= 1,
+            S_IFDIR => self.nlink <= 2,
+            _ => self.nlink <= 1,
+        }
+    }
+
+    /// Whether another look has found the same file: one that has its number by now is of another type or birth time, as
+    /// far as the file system tells.
+    pub fn is_same(&self, other: &Inode) -> bool {
+        let type_and_birth = |inode: &Inode| (inode.mode & S_IFMT, inode.btime);
+        self.id == other.id && type_and_birth(self) == type_and_birth(other)
+    }
 }
 
 /// What a placeholder stands for.

@@ -371,10 +371,10 @@ impl Attributes for Held {
 }
 
 impl Node for Held {
-    fn remove(&self, name: &CStr, id: FileId) -> Result<(), Errno> {
-        let name = name.to_owned();
+    fn remove_unused(&self, name: &CStr, file: &Inode) -> Result<(), Errno> {
+        let (name, file) = (name.to_owned(), *file);
         // Nothing removes a name for one inode alone: of what takes it between these two calls we know nothing.
-        self.with(move |dir| fd::remove_of(dir.as_fd(), &name, id).map_err(Errno::new))
+        self.with(move |dir| fd::remove_unused(dir.as_fd(), &name, &file).map_err(Errno::new))
     }
 
     fn read_link(&self) -> Result<CString, Errno> {
