@@ -380,7 +380,7 @@ pub trait Guest {
         None
     }
 
-    /// Whether a descriptor is one by which this task may [set its login](Writes::Login).
+    /// Whether a descriptor is one by which this task may [set its login](Writes::Login), and open for writing.
     fn sets_login(&self, _fd: i32) -> bool {
         false
     }

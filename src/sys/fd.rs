@@ -165,9 +165,18 @@ pub fn open_task(tid: i32) -> Result<OwnedFd> {
 
 /// Whether a descriptor was opened with `O_PATH`.
 pub fn is_path_only(fd: BorrowedFd<'_>) -> bool {
+    flags_of(fd).is_ok_and(|flags| flags & libc::O_PATH != 0)
+}
+
+/// Whether a descriptor was opened for writing, too.
+pub fn is_writable(fd: BorrowedFd<'_>) -> bool {
+    flags_of(fd).is_ok_and(|flags| matches!(flags & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR))
+}
+
+/// The flags that a descriptor was opened with.
+fn flags_of(fd: BorrowedFd<'_>) -> Result<i32> {
     // SAFETY: plain numbers.
-    check(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into())
-        .is_ok_and(|flags| flags as i32 & libc::O_PATH != 0)
+    check(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) }.into()).map(|flags| flags as i32)
 }
 
 /// `fchownat(fd, "", -1, -1, AT_EMPTY_PATH)`.

@@ -345,9 +345,27 @@ static void *in_thread(void *unused)
 	return NULL;
 }
 
+/* Nothing is truncated; what is asked for must make sense all the same (do_ftruncate in fs/open.c). */
+static void truncates(void)
+{
+	char path[64];
+	int fd = open64("/proc/self/loginuid", O_RDWR);
+	CHECK(ftruncate(fd, 0) == 0 && ftruncate(fd, 7) == 0);
+	CHECK(FAILS(ftruncate(fd, -1), EINVAL) && FAILS(ftruncate64(fd, -1), EINVAL));
+	CHECK(FAILS(ftruncate64(fd, 1LL << 32), EFBIG) && FAILS(ftruncate64(fd, 0x80000000LL), EFBIG));
+	CHECK(ftruncate64(fd, 0x7FFFFFFF) == 0);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int again = open(path, O_RDONLY);
+	CHECK(again >= 0 && FAILS(ftruncate(again, 0), EINVAL));
+	close(again);
+	close(fd);
+	CHECK(says("/proc/self/loginuid", UNSET));
+}
+
 static void logs_in(void)
 {
 	char path[64];
+	truncates();
 	CHECK(log_in("/proc/self/loginuid", "1000") == 0);
 	CHECK(says("/proc/self/loginuid", "1000"));
 	strcpy(session, text_at(AT_FDCWD, "/proc/self/sessionid", O_RDONLY));

@@ -5,7 +5,7 @@
 //! on the next write counts as theirs.
 
 use super::file::{Seen, Target};
-use crate::abi::Call;
+use crate::abi::{Abi, Call, Errno};
 use crate::cred::CapSet;
 use crate::guest::{Answer, Guest, Trailing};
 use crate::owner::{Access, rules};
@@ -18,11 +18,28 @@ pub fn truncate(guest: &dyn Guest, call: &Call) -> Answer {
     Answer::Native
 }
 
+/// No file of /proc is longer (`MAX_NON_LFS`, the default of `s_maxbytes`).
+const LONGEST: i64 = i32::MAX as i64;
+
 /// ftruncate(2).
 pub fn ftruncate(guest: &dyn Guest, call: &Call) -> Answer {
-    if guest.sets_login(call.int(0)) {
-        // As any file of /proc (`proc_setattr`).
-        return Answer::Ret(0);
+    let length = match call.abi {
+        Abi::X86_64 => call.word(1) as i64,
+        Abi::I386 => call.int(1).into(),
+    };
+    truncate_open(guest, call, length)
+}
+
+/// ftruncate64(2), whose length is in two arguments.
+pub fn ftruncate64(guest: &dyn Guest, call: &Call) -> Answer {
+    truncate_open(guest, call, i64::from(call.int(2)) << 32 | i64::from(call.uint(1)))
+}
+
+fn truncate_open(guest: &dyn Guest, call: &Call, length: i64) -> Answer {
+    // A length below 0 the kernel refuses itself, whatever the file.
+    if length >= 0 && guest.sets_login(call.int(0)) {
+        // As any file of /proc (`proc_setattr`, `inode_newsize_ok`).
+        return if length > LONGEST { Answer::Err(Errno::EFBIG) } else { Answer::Ret(0) };
     }
     foresee(guest, &Target::OpenFd(call.int(0)));
     Answer::Native
@@ -47,7 +64,6 @@ pub(super) fn foresee(guest: &dyn Guest, target: &Target) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::Errno;
     use crate::family::mock::{Mock, call};
     use crate::owner::tests_support::{uid, user};
     use crate::owner::{CAPABILITY, Record};

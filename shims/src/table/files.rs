@@ -136,7 +136,7 @@ pub const CONTENTS: &[Row] = &[
     row!(truncate, Full, x86_64: At(write::truncate), i386: At(write::truncate), cases: BY_USERS),
     row!(ftruncate, Full, x86_64: At(write::ftruncate), i386: At(write::ftruncate), cases: OPENED),
     row!(truncate64, Full, i386: At(write::truncate), cases: BY_USERS),
-    row!(ftruncate64, Full, i386: At(write::ftruncate), cases: OPENED),
+    row!(ftruncate64, Full, i386: At(write::ftruncate64), cases: OPENED),
 ];
 
 const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use remainroot_shims::cred::{Login, login};
 use super::run::Run;
 use super::tracee::Tracee;
 use super::views;
+use crate::sys::fd;
 
 /// No write of a number is longer (`proc_loginuid_write` takes a few digits more than there are).
 const LONGEST: usize = 32;
@@ -75,13 +76,15 @@ impl State {
         self.open.replace(opened);
     }
 
-    /// Whether a descriptor of the task's is that file.
-    pub fn is_file(&self, tracee: &Tracee, fd: i32) -> bool {
+    /// Whether a descriptor of the task's is that file, open for writing.
+    pub fn is_file(&self, tracee: &Tracee, number: i32) -> bool {
         let open = self.open.borrow();
         let Some(opened) = &*open else { return false };
-        let Some(Ok(theirs)) = tracee.borrow_fd(fd) else { return false };
+        let Some(Ok(theirs)) = tracee.borrow_fd(number) else { return false };
         let ours = views::identity(opened.file.as_raw_fd(), "");
-        let is_it = ours.is_some() && views::identity(theirs.as_raw_fd(), "") == ours;
+        let is_it = ours.is_some()
+            && views::identity(theirs.as_raw_fd(), "") == ours
+            && fd::is_writable(theirs.as_fd());
         opened.run.close(theirs);
         is_it
     }
