@@ -130,6 +130,8 @@ pub struct TaskFile {
 pub struct Text<'a> {
     /// What the file is called.
     pub name: &'a str,
+    /// Its permissions, for those who ask the descriptor. Its owner is who opens it.
+    pub mode: u32,
     /// What it says.
     pub bytes: &'a [u8],
     /// What becomes of what is written to it.

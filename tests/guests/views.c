@@ -171,12 +171,15 @@ static void ways(void)
 	int fd = open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC);
 	CHECK((fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND | O_CREAT)) == O_RDONLY && fcntl(fd, F_GETFD) == FD_CLOEXEC);
 	CHECK(FAILS(write(fd, "0 0 1", 5), EBADF));
+	struct stat stat;
+	CHECK(fstat(fd, &stat) == 0 && stat.st_mode == (S_IFREG | 0644));
 	char half[12] = "";
 	CHECK(pread(fd, half, 10, 11) == 10 && strcmp(half, "         0") == 0);
 	CHECK(lseek(fd, 0, SEEK_SET) == 0 && strcmp(text_of(fd), FULL) == 0);
 	int next = dup(dir);
 	close(next);
 	CHECK((fd = open("/proc/self/status", O_RDONLY)) == next);
+	CHECK(fstat(fd, &stat) == 0 && stat.st_mode == (S_IFREG | 0444));
 	const char *status = text_of(fd);
 	CHECK(strstr(status, "\nTracerPid:\t0\n") && strstr(status, "\nNoNewPrivs:\t0\n"));
 	close(dir), close(self), close(proc);

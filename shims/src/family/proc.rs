@@ -193,7 +193,7 @@ pub async fn open(
         Ok(writes) => writes?,
         Err(errno) => return Some(Answer::Err(errno)),
     };
-    let text = Text { name: &file.name, bytes: &text, writes, beside: &[] };
+    let text = Text { name: &file.name, mode: view.mode() & 0o777, bytes: &text, writes, beside: &[] };
     Some(open_text(guest, call, form, flags, text).await.map_or_else(Answer::Err, |()| Answer::Native))
 }
 

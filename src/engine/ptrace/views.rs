@@ -230,6 +230,7 @@ pub(super) fn lend(
             let name = CString::new(text.name).map_err(|_| Errno::EINVAL)?;
             let file = fd::text_in_memory(&name, text.bytes, text.writes != Writes::Login);
             let file = file.map_err(Errno::new)?;
+            fd::fchmod(file.as_fd(), text.mode).map_err(Errno::new)?;
             (format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd()).into_bytes(), file, None)
         }
         // No file with a name refuses what its mode allows.
@@ -245,6 +246,7 @@ pub(super) fn lend(
             let path = [dir.to_bytes(), b"/", name.to_bytes()].concat();
             let named = Named { dir: dir_fd, name };
             fd::write_all(&file, text.bytes).map_err(Errno::new)?;
+            fd::fchmod(file.as_fd(), text.mode).map_err(Errno::new)?;
             (path, file, Some(named))
         }
     };
