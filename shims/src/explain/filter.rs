@@ -8,7 +8,7 @@ use crate::guest::Guest;
 use crate::table::{ROWS, Row, SECTIONS, Section};
 
 use super::signature::{Kind, of};
-use super::{Besides, Outcome};
+use super::{Address, Besides, Outcome, sockaddr};
 
 /// Highest number of an error that the kernel has a name for.
 const LAST_ERRNO: i32 = 133;
@@ -67,7 +67,14 @@ impl Filter {
             self.failures = Some(Failures::Any);
             return Ok(());
         }
-        if let Some(errno) = (1..=LAST_ERRNO).map(Errno::new).find(|errno| errno.name() == Some(word)) {
+        // The same numbers by other names, as errno(3) has them.
+        let known = match word {
+            "EWOULDBLOCK" => "EAGAIN",
+            "EDEADLOCK" => "EDEADLK",
+            "ENOTSUP" => "EOPNOTSUPP",
+            other => other,
+        };
+        if let Some(errno) = (1..=LAST_ERRNO).map(Errno::new).find(|errno| errno.name() == Some(known)) {
             match self.failures.get_or_insert(Failures::By(Vec::new())) {
                 Failures::Any => {}
                 Failures::By(list) => list.push(errno),
@@ -127,6 +134,7 @@ fn paths(guest: &dyn Guest, call: &Call, row: &Row, besides: &dyn Besides) -> Ve
     let kinds = of(row.name).map_or(&[][..], |signature| signature.args);
     let kind = |n: usize| kinds.get(n).copied();
     let descriptor = |n: usize| besides.place(call.int(n));
+    let here = || besides.place(linux_raw_sys::general::AT_FDCWD);
     let mut paths = Vec::new();
     for n in 0..kinds.len().min(call.args.len()) {
         let path = match kind(n) {
@@ -135,9 +143,14 @@ fn paths(guest: &dyn Guest, call: &Call, row: &Row, besides: &dyn Besides) -> Ve
                 let start = match n.checked_sub(1).map(|before| (before, kind(before))) {
                     _ if path.to_bytes().starts_with(b"/") => Some(Vec::new()),
                     Some((before, Some(Kind::Fd))) => descriptor(before),
-                    _ => besides.place(linux_raw_sys::general::AT_FDCWD),
+                    _ => here(),
                 };
                 start.map(|start| [&start, &b"/"[..], path.to_bytes()].concat())
+            }
+            Some(Kind::Address) if besides.has_memory() => {
+                let Some(path) = socket_path(guest, call.word(n), call.int(n + 1)) else { continue };
+                let start = if path.starts_with(b"/") { Some(Vec::new()) } else { here() };
+                start.map(|start| [&start, &b"/"[..], &path].concat())
             }
             Some(Kind::Fd) if !matches!(kind(n + 1), Some(Kind::Path)) => descriptor(n),
             _ => None,
@@ -145,6 +158,14 @@ fn paths(guest: &dyn Guest, call: &Call, row: &Row, besides: &dyn Besides) -> Ve
         paths.extend(path.filter(|path| path.starts_with(b"/")).map(|path| normal(&path)));
     }
     paths
+}
+
+/// The path of the file that a socket's address names.
+fn socket_path(guest: &dyn Guest, addr: u64, length: i32) -> Option<Vec<u8>> {
+    match sockaddr(guest, addr, length)? {
+        Address::Path(path) => Some(path).filter(|path| !path.is_empty()),
+        Address::Abstract(_) | Address::Other(_) => None,
+    }
 }
 
 /// An absolute path without empty, `.` and `..` parts, and without a slash at its end: nothing for the root.
@@ -234,6 +255,10 @@ mod tests {
             assert!(missing.iter().all(|outcome| filter.accepts(*outcome) == of_missing), "{words:?}");
             assert!(rest.iter().all(|outcome| filter.accepts(*outcome) == of_rest), "{words:?}");
         }
+        let again = [Errno::EAGAIN, Errno::EDEADLK, Errno::EOPNOTSUPP];
+        for (word, errno) in ["EWOULDBLOCK", "EDEADLOCK", "ENOTSUP"].into_iter().zip(again) {
+            assert!(filter(&[word]).accepts(Outcome::Here(Err(errno))), "{word}");
+        }
         assert!(filter(&["ENOSYS"]).accepts_unknown(Errno::ENOSYS));
         assert!(!filter(&["ENOSYS", "ids"]).accepts_unknown(Errno::ENOSYS));
         assert!(!filter(&["EPERM"]).accepts_unknown(Errno::ENOSYS));
@@ -263,6 +288,10 @@ mod tests {
         guest.put(0x1000, b"f\0");
         guest.put(0x2000, b"/etc/../var//lib/./f\0");
         guest.put(0x3000, b"\0");
+        // bind(2) in the working directory, to an absolute path that ends with the address, and to an abstract name.
+        guest.put(0x4000, b"\x01\0s\0");
+        guest.put(0x5000, b"\x01\0/run/sjunk");
+        guest.put(0x6000, b"\x01\0\0/run/s");
         let about = |place: &str, name: &str, args: &[u64]| {
             let row = ROWS.iter().find(|row| row.name == name).expect("a row");
             let mut call =
@@ -287,6 +316,12 @@ mod tests {
             ("/etc", "rename", &[0x1000, 0x2000], false),
             ("/var", "rename", &[0x1000, 0x2000], true),
             ("/", "setuid", &[5], false),
+            ("/srv/work/s", "bind", &[9, 0x4000, 110], true),
+            ("/run", "bind", &[9, 0x4000, 110], false),
+            ("/run/s", "connect", &[9, 0x5000, 8], true),
+            ("/run/s", "bind", &[9, 0x5000, 12], false),
+            ("/run", "bind", &[9, 0x6000, 9], false),
+            ("/", "bind", &[9, 0x4000, 2], false),
         ] {
             assert_eq!(about(place, name, args), expected, "{place} {name} {args:x?}");
         }

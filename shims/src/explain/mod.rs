@@ -238,20 +238,39 @@ fn open_how(guest: &dyn Guest, addr: u64) -> Option<String> {
 
 /// The address of a unix socket; of others, the family.
 fn address(guest: &dyn Guest, addr: u64, length: i32) -> Option<String> {
+    Some(match sockaddr(guest, addr, length)? {
+        Address::Abstract(name) => format!("{{AF_UNIX, @\"{}\"}}", escaped(&name)),
+        Address::Path(path) => format!("{{AF_UNIX, \"{}\"}}", escaped(&path)),
+        Address::Other(family) => format!("{{family={family}}}"),
+    })
+}
+
+/// What a socket's address says.
+enum Address {
+    /// A UNIX socket's name without a file.
+    Abstract(Vec<u8>),
+    /// The path of a UNIX socket; empty for one without a name.
+    Path(Vec<u8>),
+    /// Of another family than AF_UNIX.
+    Other(u16),
+}
+
+/// Reads a `struct sockaddr` of this length; `None` where there is none.
+fn sockaddr(guest: &dyn Guest, addr: u64, length: i32) -> Option<Address> {
     const AF_UNIX: u16 = 1;
     // struct sockaddr_un.
     let mut bytes = vec![0; usize::try_from(length).ok()?.min(110)];
     guest.read(addr, &mut bytes).ok()?;
     let (family, name) = bytes.split_at_checked(2)?;
     let family = u16::from_le_bytes([family[0], family[1]]);
-    match (family, name) {
-        (AF_UNIX, [0, name @ ..]) => Some(format!("{{AF_UNIX, @\"{}\"}}", escaped(name))),
+    Some(match (family, name) {
+        (AF_UNIX, [0, name @ ..]) => Address::Abstract(name.to_vec()),
         (AF_UNIX, name) => {
             let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
-            Some(format!("{{AF_UNIX, \"{}\"}}", escaped(&name[..end])))
+            Address::Path(name[..end].to_vec())
         }
-        (family, _) => Some(format!("{{family={family}}}")),
-    }
+        (family, _) => Address::Other(family),
+    })
 }
 
 /// The most groups that are worth a line.
