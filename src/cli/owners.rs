@@ -133,6 +133,7 @@ fn repair(args: StoreArgs, tree: &Path) -> Result<i32> {
 
 fn prune(dry_run: bool, args: StoreArgs, trees: &[PathBuf]) -> Result<i32> {
     let choice = plan::store(args.store);
+    let quiet = if dry_run { None } else { store::quiet(&choice)? };
     let rows = Rows::new(store::rows(&choice)?, Systems::new());
     let world = enter()?;
     let nothing = Kept::default();
@@ -141,7 +142,7 @@ fn prune(dry_run: bool, args: StoreArgs, trees: &[PathBuf]) -> Result<i32> {
     if dry_run {
         crate::tell!("{} records are of files that are gone", gone.rows.len());
     } else {
-        store::remove(&choice, &gone.rows)?;
+        quiet.map_or(Ok(()), |quiet| quiet.remove(&gone.rows))?;
         crate::tell!("{} records of files that are gone were removed", gone.rows.len());
     }
     for (why, count) in &gone.kept {

@@ -128,6 +128,8 @@ impl Index {
         let keeper = Keeper::new(&self.path, self.changes.clone())?;
         self.batch("PRAGMA wal_autocheckpoint = 0")?;
         *self.keeper.borrow_mut() = Some(keeper);
+        // Who compares a tree with the index learns that somebody was here, who may have moved files without a word.
+        self.count_change();
         Ok(())
     }
 
@@ -276,10 +278,20 @@ impl Index {
         self.change((fs, ino, btime), QUERY, params![fs as i64, ino as i64, pack(btime)])
     }
 
-    /// Removes records of inodes: all of them, or none.
-    pub fn remove_all(&self, rows: &[Row]) -> Result<(), Fault> {
+    /// How many changes all processes have made, and how often it was opened to be kept ([`Index::keep`]).
+    pub fn count(&self) -> u64 {
+        self.changes.as_ref().map_or(0, |changes| changes.all())
+    }
+
+    /// Removes records of inodes: all of them, or none if [`Index::count`] is another now.
+    pub fn remove_all(&self, rows: &[Row], count: u64) -> Result<(), Fault> {
         self.batch("BEGIN IMMEDIATE")?;
-        let removed = rows.iter().try_for_each(|row| self.remove(row.fs, row.ino, row.btime));
+        let removed = if self.count() == count {
+            rows.iter().try_for_each(|row| self.remove(row.fs, row.ino, row.btime))
+        } else {
+            let why = "a run has had it open meanwhile, in which files may have moved: do this again";
+            Err(Fault::new(&self.path, Kind::Other(why.to_owned())))
+        };
         removed.and_then(|()| self.batch("COMMIT")).inspect_err(|_| {
             // Where the database has done so already, this fails.
             let _ = self.batch("ROLLBACK");

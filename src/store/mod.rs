@@ -31,7 +31,7 @@ pub use file::{Descriptors, File};
 pub use index::{Index, Mode};
 pub use kept::Kept;
 pub use mirror::Format;
-pub use place::{Choice, Opened, directory, is_full, open, open_existing, remove, rows, set_aside};
+pub use place::{Choice, Opened, directory, is_full, open, open_existing, quiet, rows, set_aside};
 pub use row::Row;
 #[cfg(test)]
 pub use row::Traits;

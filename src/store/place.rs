@@ -155,18 +155,42 @@ pub fn rows(choice: &Choice) -> Result<Vec<Row>, Fault> {
     Ok(rows)
 }
 
-/// Removes rows from the index that was chosen: all or none.
+/// A stretch of time in which no run may have the index that was chosen open.
+pub struct Quiet {
+    dir: PathBuf,
+    count: u64,
+}
+
+/// Begins one, before rows are read. `None` if there is no index.
 ///
 /// # Errors
-/// What is wrong with the index, or that a run has it open, which may give files of these rows another place meanwhile.
-pub fn remove(choice: &Choice, rows: &[Row]) -> Result<(), Fault> {
-    let Some(dir) = existing(choice) else { return Ok(()) };
-    let path = Index::path_in(&dir);
+/// What is wrong with the index, or that a run has it open, which may give files of rows another place meanwhile.
+pub fn quiet(choice: &Choice) -> Result<Option<Quiet>, Fault> {
+    let Some(dir) = existing(choice) else { return Ok(None) };
+    // First the count, then the look: a run that opens it in between is seen, and one that does so later is counted.
+    let count = Index::open(&dir, Mode::Write)?.count();
+    refuse_open(&dir)?;
+    Ok(Some(Quiet { dir, count }))
+}
+
+impl Quiet {
+    /// Ends it, and removes rows: all or none.
+    ///
+    /// # Errors
+    /// What is wrong with the index, or that a run has it open, or has had since this began.
+    pub fn remove(self, rows: &[Row]) -> Result<(), Fault> {
+        refuse_open(&self.dir)?;
+        Index::open(&self.dir, Mode::Write)?.remove_all(rows, self.count)
+    }
+}
+
+fn refuse_open(dir: &Path) -> Result<(), Fault> {
+    let path = Index::path_in(dir);
     if is_open(&path) {
         let why = "a run has it open, in which files may move: do this when that has ended";
         return Err(Fault::new(&path, Kind::Other(why.to_owned())));
     }
-    Index::open(&dir, Mode::Write)?.remove_all(rows)
+    Ok(())
 }
 
 /// Moves a damaged index out of the way, so that a new one can be made. Returns its new name, which nothing had before.
@@ -264,6 +288,24 @@ mod tests {
         let find =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
         directory(find).map(|path| path.display().to_string())
+    }
+
+    #[test]
+    fn rows_are_removed_unless_somebody_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let choice = Choice::Directory(dir.path().to_owned());
+        assert!(quiet(&choice).unwrap().is_none());
+        drop(open(&choice, None).unwrap());
+        quiet(&choice).unwrap().unwrap().remove(&[]).unwrap();
+        // A whole run, which need not have recorded anything.
+        let begun = quiet(&choice).unwrap().unwrap();
+        drop(open(&choice, None).unwrap());
+        assert!(begun.remove(&[]).unwrap_err().to_string().contains("meanwhile"));
+        // Who looks on changes nothing.
+        let begun = quiet(&choice).unwrap().unwrap();
+        drop(open_existing(&choice, None).unwrap());
+        rows(&choice).unwrap();
+        begun.remove(&[]).unwrap();
     }
 
     #[test]
