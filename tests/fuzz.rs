@@ -3,8 +3,7 @@
 //!
 //! The same calls each time, by default. `REMAINROOT_FUZZ_CASES` sets the number of sequences, of 60 calls each;
 //! `REMAINROOT_FUZZ_SEED` has others made. Known to differ, and rare: attributes of sockets that have no name, the owner
-//! of the whiteout that RENAME_WHITEOUT leaves, creat(2) of a device that was moved to a sticky directory, and
-//! openat2(2) of a device with RESOLVE_NO_XDEV.
+//! of the whiteout that RENAME_WHITEOUT leaves, and creat(2) of a device that was moved to a sticky directory.
 
 mod support;
 

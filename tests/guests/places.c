@@ -242,6 +242,22 @@ static void restricted_paths(void)
 			show(path);
 			unlink(path);
 		}
+		/* A device is a file like others. */
+		for (int bits = 0; bits <= 01000; bits += 01000) {
+			say("chmod", chmod("top/inside", 0777 | bits) | mknod("top/inside/null", S_IFCHR | 0666, 1 << 8 | 3) | chmod("top/inside/null", 0666));
+			say("chown", chown("top/inside/null", 33, 34));
+			for (int makes = 0; makes <= O_CREAT; makes += O_CREAT)
+				for (int resolve = 0; resolve <= RESOLVE_BENEATH; resolve++) {
+					struct open_how how = { .flags = O_RDWR | makes, .mode = makes ? 0600 : 0, .resolve = resolve };
+					int fd = syscall(SYS_openat2, dir, "inside/null", &how, sizeof how);
+					say("device", fd);
+					say("written", write(fd, "x", 1) - 1);
+					close(fd);
+				}
+			show("top/inside/null");
+			unlink("top/inside/null");
+		}
+		chmod("top/inside", 02777);
 		show("top/etc/passwd");
 		unlink("top/etc/passwd");
 		show("inside/l");

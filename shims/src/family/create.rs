@@ -21,7 +21,8 @@ use std::rc::Rc;
 
 use linux_raw_sys::general::{
     __O_TMPFILE, AT_FDCWD, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDWR, O_TRUNC, O_WRONLY,
-    PATH_MAX, RESOLVE_CACHED, RESOLVE_IN_ROOT, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISGID, S_ISUID,
+    PATH_MAX, RESOLVE_CACHED, RESOLVE_IN_ROOT, RESOLVE_NO_XDEV, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK,
+    S_ISGID, S_ISUID,
 };
 
 use super::acl;
@@ -62,7 +63,8 @@ pub async fn openat(guest: Rc<dyn Guest>, call: Call) -> Answer {
 pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
     let Some(how) = proc::How::read(&*guest, call.word(2), call.word(3)) else { return Answer::Native };
     let (flags, mode, resolve) = (how.flags as u32, how.mode as u32, how.resolve as u32);
-    if flags & (MAKES | WRITES) == 0 && !guest.sees_views() {
+    let may_be_device = resolve & RESOLVE_NO_XDEV != 0 && guest.store().has_devices();
+    if flags & (MAKES | WRITES) == 0 && !guest.sees_views() && !may_be_device {
         return Answer::Native;
     }
     // What need not be walked again is found all the same, and what cannot be made so neither.
@@ -76,6 +78,9 @@ pub async fn openat2(guest: Rc<dyn Guest>, call: Call) -> Answer {
         *path = relative;
     }
     if let Some(answer) = proc::open(&guest, &call, proc::Form::How(how), flags, &target).await {
+        return answer;
+    }
+    if let Some(answer) = open_device(&guest, &call, how, &target).await {
         return answer;
     }
     foresee_write(&*guest, &target, flags);
@@ -174,6 +179,47 @@ async fn opened(guest: Rc<dyn Guest>, dir: i32, call: Call, first: usize) -> Ans
     }
     let exclusive = call.with(first + 1, (call.uint(first + 1) | O_EXCL).into());
     open_target(guest, target, flags, mode, Some(Host::With(exclusive.args))).await
+}
+
+/// Opens a device that is recorded, by openat2(2). The kernel sees another file there, of another mount and owner, and is
+/// not asked about these. `None` for all that it may be asked about.
+async fn open_device(
+    guest: &Rc<dyn Guest>,
+    call: &Call,
+    mut how: proc::How,
+    target: &Result<Target, Errno>,
+) -> Option<Answer> {
+    let (flags, resolve) = (how.flags as u32, how.resolve as u32);
+    // With others than these O_CREAT does not open what exists (EEXIST, EINVAL), or means nothing.
+    let makes = flags & (O_CREAT | O_EXCL | O_DIRECTORY | O_PATH | __O_TMPFILE) == O_CREAT;
+    if !how.is_sound()
+        || !guest.store().has_devices()
+        || !(makes || flags & MAKES == 0 && resolve & RESOLVE_NO_XDEV != 0)
+    {
+        return None;
+    }
+    let Ok(target @ Target::Path { dir, path, .. }) = target else { return None };
+    let restrictions = u64::from(resolve & !RESOLVE_CACHED);
+    // As far as its directory, the kernel's word holds. A link may lead anywhere.
+    Seen::find(&**guest, &target.parent()).ok()?;
+    guest.resolves(restrictions & !u64::from(RESOLVE_NO_XDEV));
+    let name = Target::Path { dir: *dir, path: path.clone(), trailing: Trailing::Keep };
+    let verdict = judge_device(&**guest, &name);
+    guest.resolves(restrictions);
+    if let (Err(errno), true) = (verdict?, makes) {
+        return Some(Answer::Err(errno));
+    }
+    how.resolve &= !u64::from(RESOLVE_NO_XDEV);
+    if makes {
+        how.flags &= !u64::from(O_CREAT);
+        how.mode = 0;
+    }
+    let bytes = [how.flags, how.mode, how.resolve].map(u64::to_le_bytes).concat();
+    let room = guest.room(bytes.len()).ok()?;
+    guest.write(room.at(), &bytes).ok()?;
+    let call = call.with(2, room.at()).with(3, bytes.len() as u64);
+    let _ = host(guest, Host::With(call.args)).await;
+    Some(Answer::Native)
 }
 
 /// Flags of open(2), without those that mean nothing beside O_PATH (`build_open_how`). openat2(2) refuses them.

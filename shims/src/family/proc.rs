@@ -154,7 +154,7 @@ impl How {
     }
 
     /// Whether all but its path and the lower half of its flags is as it must be (`build_open_flags`).
-    fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         let makes = self.flags as u32 & O_CREAT != 0;
         let both = self.resolve & u64::from(How::SCOPES) == How::SCOPES.into();
         self.flags >> 32 == 0
