@@ -58,8 +58,10 @@ const OPENS: Support = Partial(
 const DEVICES: Support = Partial(
     "null, zero, full, random, urandom and tty open; others answer ENXIO, or with --owner-xattr override are empty files",
 );
-const PORTS: Support =
-    Partial("ports below ip_unprivileged_port_start need a network namespace of the guest's own");
+const PORTS: Support = Partial(
+    "ports below ip_unprivileged_port_start need a network namespace of the guest's own; a socket whose file's owner cannot \
+     be recorded (no room) loses the file, and stays bound",
+);
 /// Whatever root makes is right as it is, unless it inherits something.
 const MAKING: Needs = Needs::USER.union(Needs::PASSING_ON);
 const MAKE: &[Case] = &[Case::under(MAKING)];
