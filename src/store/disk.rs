@@ -1,8 +1,8 @@
 //! Which disk a file system is on, where statfs(2) names the device and not the disk (XFS, F2FS, …).
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -20,8 +20,8 @@ pub fn identity(proc: &str, file: BorrowedFd<'_>) -> Option<u64> {
         let mut words = line.split(|&byte| byte == b' ').skip(2);
         (words.next()? == of_dev.as_bytes()).then(|| words.nth(1)).flatten().map(unescape)
     });
-    let itself = OsString::from(format!("{proc}self/fd/{}", file.as_raw_fd()));
-    points.chain([itself]).find_map(|path| ask(path, dev))
+    let of_point = |path: OsString| ask(proc, reach(&path)?.as_fd(), dev);
+    points.filter_map(of_point).next().or_else(|| ask(proc, file, dev))
 }
 
 /// What /proc/PID/mountinfo writes in three octal digits after a backslash.
@@ -45,25 +45,33 @@ pub fn is_number(file: BorrowedFd<'_>, fsid: u64) -> bool {
 }
 
 fn device(file: BorrowedFd<'_>) -> Option<u64> {
-    let stat = fd::statx(file.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_TYPE).ok()?;
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let stat = fd::statx(file.as_raw_fd(), c"", flags, libc::STATX_TYPE).ok()?;
     Some(fd::inode_of(&stat).id.dev)
 }
 
-/// Asks the directory or regular file at a path, if it is on this device.
-fn ask(path: OsString, dev: u64) -> Option<u64> {
-    // What else there may be must not be opened: that has effects.
-    let held = fd::open_path(libc::AT_FDCWD, &CString::new(path.as_bytes()).ok()?, 0).ok()?;
-    let stat = fd::statx(held.as_raw_fd(), c"", libc::AT_EMPTY_PATH, libc::STATX_TYPE).ok()?;
+/// What is at a path, if the kernel can tell at once: on the way there may be a file system that a guest serves, who waits
+/// for us.
+fn reach(path: &OsStr) -> Option<OwnedFd> {
+    let path = CString::new(path.as_bytes()).ok()?;
+    match fd::open_path_resolving(libc::AT_FDCWD, &path, 0, libc::RESOLVE_CACHED) {
+        // Linux 5.12, or a filter that does not know the call.
+        Err(libc::EINVAL | libc::ENOSYS | libc::EPERM) => fd::open_path(libc::AT_FDCWD, &path, 0).ok(),
+        reached => reached.ok(),
+    }
+}
+
+/// Asks a directory or regular file, if it is on this device. What else there may be must not be opened: that has effects.
+fn ask(proc: &str, held: BorrowedFd<'_>, dev: u64) -> Option<u64> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+    let stat = fd::statx(held.as_raw_fd(), c"", flags, libc::STATX_TYPE).ok()?;
     let inode = fd::inode_of(&stat);
     if inode.id.dev != dev || !matches!(inode.mode & libc::S_IFMT, libc::S_IFDIR | libc::S_IFREG) {
         return None;
     }
+    let itself = format!("{proc}self/fd/{}", held.as_raw_fd());
     let opened =
-        File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
-    // Another may be there by now.
-    if device(opened.as_fd()) != Some(dev) {
-        return None;
-    }
+        File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(itself).ok()?;
     number(&fd::uuid_of_disk(opened.as_fd()).ok()?)
 }
 

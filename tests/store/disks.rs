@@ -51,6 +51,7 @@ fn a_disk_is_known_under_another_number() {
         assert!(output.status.success() && err.ends_with(said), "{kind}: {err}");
     }
     if !tried {
-        skipped(NAME, "no disk of any kind can be mounted here");
+        // A machine that lends out no loop devices lacks nothing that could be installed.
+        eprintln!("skipped: {NAME}: no disk of any kind can be mounted here");
     }
 }
