@@ -118,6 +118,28 @@ static void by_setns(void)
 	free(home);
 }
 
+/* Options that give what is in a mount to others than root. */
+static void with_owners(void)
+{
+	private_mounts();
+	mkdir("theirs", 0755);
+	chown("theirs", 7, 8);
+	say("tmpfs", syscall(SYS_mount, "none", "theirs", "tmpfs", MS_NOSUID, "uid=33,mode=2750,gid=70000"));
+	show("theirs");
+	make("theirs/file");
+	show("theirs/file");
+	say("bad id", syscall(SYS_mount, "none", "theirs", "tmpfs", 0, "uid=4294967295"));
+	say("no id", syscall(SYS_mount, "none", "theirs", "tmpfs", 0, "gid=nobody"));
+	say("bad option", syscall(SYS_mount, "none", "theirs", "tmpfs", 0, "gid=5,other=1"));
+	say("bad place", syscall(SYS_mount, "none", "nowhere", "tmpfs", 0, "gid=5"));
+	say("devpts", syscall(SYS_mount, "none", "theirs", "devpts", 0, "newinstance,uid=5,gid=5,ptmxmode=0666"));
+	show("theirs");
+	show("theirs/ptmx");
+	umount2("theirs", 0);
+	umount2("theirs", 0);
+	show("theirs");
+}
+
 static void rare_names(void)
 {
 	umask(022);
@@ -359,6 +381,7 @@ int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*run)(void); } parts[] = {
 		{ "chroot", by_chroot }, { "pivot_root", by_pivot_root }, { "setns", by_setns },
+		{ "owners of mounts", with_owners },
 		{ "names", rare_names }, { "restricted", restricted_paths }, { "sticky", sticky_devices }, { "nameless", nameless_devices },
 		{ "attributes", listed_attributes }, { "old stats", old_stats },
 		{ "execveat", run_by_descriptor }, { "processors", own_processors }, { "fsopen", new_filesystems },

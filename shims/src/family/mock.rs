@@ -15,7 +15,7 @@ pub use self::calls::{call, run};
 use self::store::Map;
 use crate::abi::{Abi, Call, Errno};
 use crate::cred::{Cred, Login};
-use crate::guest::{Dir, Guest, Host, Loan, Node, Place, Shelf, TaskFile, Text};
+use crate::guest::{Dir, Guest, Host, Loan, Node, Place, Room, Shelf, TaskFile, Text};
 use crate::owner::tests_support::user;
 use crate::owner::{Attr, Attributes, FileId, FileSystem, Inode, PERMISSIONS, Record, Store, Time, World};
 
@@ -363,6 +363,10 @@ impl Guest for Mock {
     }
     fn lend(&self, text: &Text<'_>, _: Shelf<'_>) -> Result<Box<dyn Loan>, Errno> {
         Ok(self.tasks.lend(text, self.poke(b"/ours\0"), self.poke(text.beside)))
+    }
+
+    fn room(&self, size: usize) -> Result<Box<dyn Room>, Errno> {
+        Ok(Box::new(calls::Scratch(self.poke(&vec![0; size]))))
     }
 
     fn umask(&self) -> Result<u32, Errno> {

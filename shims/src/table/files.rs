@@ -141,7 +141,10 @@ pub const CONTENTS: &[Row] = &[
     row!(ftruncate64, Full, i386: At(write::ftruncate64), cases: OPENED),
 ];
 
-const FRESH: Support = Partial("where a namespace is refused a new proc or sysfs, the present one is bound");
+const FRESH: Support = Partial(
+    "where a namespace is refused a new proc or sysfs, the present one is bound; options uid= and gid= of tmpfs and \
+     devpts are left out where it has not such ids, and recorded of tmpfs",
+);
 
 /// Users may not take away whatever the kernel lets them.
 const RENAME: &[Case] = &[Case::under(Needs::USER.union(Needs::UNLINKS).union(Needs::DEVICES))];

@@ -7,7 +7,16 @@ use std::task::{Context, Poll, Waker};
 
 use super::Mock;
 use crate::abi::{Abi, Call, Errno};
-use crate::guest::{Answer, Guest, Host};
+use crate::guest::{Answer, Guest, Host, Room};
+
+/// Memory that nothing else is in.
+pub(super) struct Scratch(pub u64);
+
+impl Room for Scratch {
+    fn at(&self) -> u64 {
+        self.0
+    }
+}
 
 /// A call whose first arguments are paths and whose next ones are numbers.
 pub fn call(mock: &Mock, paths: &[&str], numbers: &[u64]) -> Call {
