@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::owners_args::{CompressionArg, ExportArgs, FormatArg, ImportArg, Owners, StoreArgs};
-use super::plan;
+use super::{OUR_FAILURE, plan};
 use crate::owners::export::{self, Compression, Format, Grain, Image, Output, Times};
 use crate::owners::import::{self, From, Outcome};
 use crate::owners::rows::{self, Rows};
@@ -177,7 +177,11 @@ fn import(format: ImportArg, args: StoreArgs, tree: &Path, file: Option<PathBuf>
 fn print(text: &str) -> Result<(), Trouble> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(error) => Err(Trouble::new(format!("cannot write to standard output: {}", why_io(&error)))),
+        // Nor has it any use to go on to the next path.
+        Err(error) => {
+            crate::tell!("cannot write to standard output: {}", why_io(&error));
+            std::process::exit(OUR_FAILURE)
+        }
         Ok(()) => Ok(()),
     }
 }
