@@ -15,7 +15,7 @@ use super::fault::Fault;
 use super::index::Mode;
 use super::late::Late;
 use super::row::Row;
-use crate::sys::signal;
+use crate::sys::{sched, signal};
 
 /// How long changes may wait to be synced.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -112,6 +112,8 @@ impl Drop for Keeper {
 }
 
 fn run(db: &Connection, signs: &Signs) {
+    // Beside the tracer and its guest it would take their time, where there are idle CPUs.
+    sched::roam();
     loop {
         while !signs.dirty.load(Ordering::Acquire) && !signs.stop.load(Ordering::Acquire) {
             thread::park();

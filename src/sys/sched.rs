@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::last_errno;
@@ -26,6 +27,24 @@ pub fn set_affinity(tid: i32, set: &CpuSet) -> Result<(), i32> {
     match unsafe { libc::sched_setaffinity(tid, size_of::<CpuSet>(), ptr::from_ref(set)) } {
         0 => Ok(()),
         _ => Err(last_errno()),
+    }
+}
+
+/// The CPUs that this process could choose from before its tracer settled on one.
+static ALLOWED: OnceLock<CpuSet> = OnceLock::new();
+
+/// Keeps the calling thread on these CPUs, and remembers `allowed`, which it had before.
+pub fn settle(on: &CpuSet, allowed: CpuSet) -> Result<(), i32> {
+    set_affinity(0, on)?;
+    ALLOWED.get_or_init(|| allowed);
+    Ok(())
+}
+
+/// Lets the calling thread, which a settled one has started, run on all CPUs again.
+pub fn roam() {
+    if let Some(allowed) = ALLOWED.get() {
+        // Otherwise it stays where it is.
+        let _ = set_affinity(0, allowed);
     }
 }
 
@@ -91,4 +110,24 @@ pub fn set_alarm_interval(micros: i64) {
     let timer = libc::itimerval { it_interval: period, it_value: period };
     // SAFETY: the kernel reads one struct itimerval.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_roams_has_all_cpus_again() {
+        let settled = std::thread::spawn(|| {
+            let allowed = affinity(0).unwrap();
+            settle(&single(current_cpu().unwrap()).unwrap(), allowed).unwrap();
+            let started = std::thread::spawn(|| {
+                let before = count(&affinity(0).unwrap());
+                roam();
+                (before, count(&affinity(0).unwrap()))
+            });
+            assert_eq!(started.join().unwrap(), (1, count(&allowed)));
+        });
+        settled.join().unwrap();
+    }
 }

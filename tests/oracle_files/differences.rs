@@ -7,6 +7,10 @@ pub const KNOWN: &[(&str, &str)] = &[
         "0 create a 0 04755\n0 bequeath a\n0 stat a 1\n",
     ),
     (
+        "a user who opens a file and writes nothing to it: the next write, by root, counts as the user's",
+        "0 create a 0 0644\n0 chmod a 0 04777\n1 write a 3\n0 write a 0\n",
+    ),
+    (
         "the kernel lets the tracer's user in where it would refuse the virtual one",
         "0 create a 0 0600\n1 read a\n",
     ),

@@ -44,12 +44,11 @@ pub(super) struct Pins {
 impl Pins {
     /// Settles the tracer on the CPU that it is on. With a single CPU to choose from there is nothing to do.
     pub fn new() -> Pins {
-        let home = sched::affinity(0)
-            .ok()
-            .filter(|set| sched::count(set) > 1)
-            .and_then(|_| sched::current_cpu())
-            .and_then(|cpu| Some((cpu, sched::single(cpu)?)))
-            .filter(|(_, set)| sched::set_affinity(0, set).is_ok());
+        let home = sched::affinity(0).ok().filter(|set| sched::count(set) > 1).and_then(|allowed| {
+            let cpu = sched::current_cpu()?;
+            let one = sched::single(cpu)?;
+            sched::settle(&one, allowed).ok().map(|()| (cpu, one))
+        });
         if home.is_some() {
             sched::let_alarms_interrupt();
         }
