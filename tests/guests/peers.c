@@ -2,16 +2,12 @@
  * and how much that is: the same natively, as real root, and under remainroot. */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,31 +16,17 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "checks.h"
+
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
 
-/* Shared by all processes of a scenario. */
-static int *wrong;
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
-#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
-
-static void check(int right, const char *what, int line)
-{
-	int error = errno;
-	if (right)
-		return;
-	__atomic_add_fetch(wrong, 1, __ATOMIC_SEQ_CST);
-	printf("line %d: %s (errno %d)\n", line, what, error);
-	fflush(stdout);
-}
 
 static void become(int id)
 {
@@ -53,13 +35,6 @@ static void become(int id)
 	CHECK(setresgid(id, id, id) == 0);
 	CHECK(setresuid(id, id, id) == 0);
 	prctl(PR_SET_DUMPABLE, 1);
-}
-
-static void ended_well(pid_t pid)
-{
-	int status = -1;
-	CHECK(waitpid(pid, &status, 0) == pid);
-	CHECK(status == 0);
 }
 
 /* Runs a step as a user. */
@@ -754,19 +729,12 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "shows"))
 		return shows();
-	static const struct { const char *name; int (*run)(void); } scenarios[] = {
+	static const struct scenario scenarios[] = {
 		{ "signals", signals }, { "everybody", everybody }, { "priorities", priorities },
 		{ "sockets", sockets }, { "views", views }, { "other-proc", other_proc },
 		{ "programs", programs }, { "messages", messages }, { "many-messages", many_messages },
 		{ "small-stack", small_stack },
 	};
-	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (unsigned n = 0; argc == 2 && n < sizeof scenarios / sizeof *scenarios; n++)
-		if (!strcmp(argv[1], scenarios[n].name)) {
-			scenarios[n].run();
-			printf("wrong %d\n", *wrong);
-			return 0;
-		}
-	return 2;
+	begin();
+	return play(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
 }

@@ -1,41 +1,24 @@
 /* Whose ids the ends of sockets show to each other: sockets SCENARIO. What is wrong is printed, and how much that is: the
  * same natively, as real root, and under remainroot. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "checks.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
 #endif
 
-/* Shared by all processes of a scenario. */
-static int *wrong;
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
 #define IS_PEER(fd, pid, id) is_peer(fd, pid, id, id, __LINE__)
-
-static void check(int right, const char *what, int line)
-{
-	int error = errno;
-	if (right)
-		return;
-	__atomic_add_fetch(wrong, 1, __ATOMIC_SEQ_CST);
-	printf("line %d: %s (errno %d)\n", line, what, error);
-	fflush(stdout);
-}
 
 /* Whether calls are made by numbers of their own: on i386, the C library has one for all of them. */
 static int directly;
@@ -70,13 +53,6 @@ static void become(int id)
 	seem(id);
 	CHECK(setresgid(id, id, id) == 0);
 	CHECK(setresuid(id, id, id) == 0);
-}
-
-static void ended_well(pid_t pid)
-{
-	int status = -1;
-	CHECK(waitpid(pid, &status, 0) == pid);
-	CHECK(status == 0);
 }
 
 static void is_peer(int fd, pid_t pid, unsigned uid, unsigned gid, int line)
@@ -427,21 +403,14 @@ static int elsewhere(void)
 
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; int (*run)(void); } scenarios[] = {
+	static const struct scenario scenarios[] = {
 		{ "connections", connections }, { "pairs", pairs }, { "passed", passed }, { "many", many },
 		{ "elsewhere", elsewhere },
 	};
-	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	begin();
 	/* Users find files, and may write to them. */
 	char dir[] = "sockets-XXXXXX";
 	umask(0);
 	CHECK(mkdtemp(dir) && chmod(dir, 0777) == 0 && chdir(dir) == 0);
-	for (unsigned n = 0; argc == 2 && n < sizeof scenarios / sizeof *scenarios; n++)
-		if (!strcmp(argv[1], scenarios[n].name)) {
-			scenarios[n].run();
-			printf("wrong %d\n", *wrong);
-			return 0;
-		}
-	return 2;
+	return play(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
 }

@@ -2,7 +2,6 @@
  * same natively, as real root of the machine, and under remainroot. */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -11,40 +10,23 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "checks.h"
 
 #define FULL "         0          0 4294967295\n"
 #define UNSET "4294967295"
 
-/* Shared by all processes of a scenario. */
-static int *wrong;
-
 /* In a /proc that the guest has mounted; there, nothing can refuse a write to what may be read. */
 static int mounted;
 
-#define CHECK(condition) check(condition, #condition, __LINE__)
 /* EPERM, or EINVAL where the namespace's kernel refuses it. */
 #define REFUSED(call) (FAILS(call, EPERM) || (mounted && errno == EINVAL))
-#define FAILS(call, error) (errno = 0, (call) == -1 && errno == (error))
-
-static void check(int right, const char *what, int line)
-{
-	int error = errno;
-	if (right)
-		return;
-	__atomic_add_fetch(wrong, 1, __ATOMIC_SEQ_CST);
-	printf("line %d: %s (errno %d)\n", line, what, error);
-	fflush(stdout);
-}
 
 static void become(int id)
 {
@@ -57,7 +39,6 @@ static void become(int id)
 /* Runs a step in a child, as a user. */
 static void apart(int id, void (*step)(void))
 {
-	int status = -1;
 	pid_t pid = fork();
 	if (pid == 0) {
 		if (id)
@@ -65,7 +46,7 @@ static void apart(int id, void (*step)(void))
 		step();
 		_exit(0);
 	}
-	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	ended_well(pid);
 }
 
 static const char *text_of(int fd)
@@ -459,17 +440,15 @@ static int another(void)
 
 int main(int argc, char **argv)
 {
-	struct { const char *name; int (*run)(void); } scenarios[] = {
-		{ "own", own }, { "user", user }, { "listed", listed }, { "login", login }, { "of-1000", of_1000 },
+	static const struct scenario scenarios[] = {
+		{ "own", own }, { "user", user }, { "listed", listed }, { "login", login },
 		{ "namespaces", namespaces }, { "another", another },
 	};
-	wrong = mmap(NULL, sizeof *wrong, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	for (unsigned i = 0; argc == 2 && i < sizeof scenarios / sizeof *scenarios; i++)
-		if (strcmp(argv[1], scenarios[i].name) == 0) {
-			scenarios[i].run();
-			if (strcmp(argv[1], "of-1000"))
-				printf("wrong %d\n", *wrong);
-			return *wrong != 0;
-		}
-	return 2;
+	begin();
+	/* What "login" executes. */
+	if (argc == 2 && !strcmp(argv[1], "of-1000")) {
+		of_1000();
+		return *wrong != 0;
+	}
+	return play(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
 }
