@@ -21,8 +21,8 @@ pub struct File<'a> {
     path: CString,
 }
 
-/// A process's own descriptors, as a directory held open. From there it is one step to the file instead of three, and the
-/// symbolic link of /proc/self; what a chown with a lasting store costs is for a third that way.
+/// A process's own descriptors, as a directory held open: from there it is one step to a file, and not three and the
+/// symbolic link of /proc/self.
 pub struct Descriptors(Option<OwnedFd>);
 
 impl Descriptors {

@@ -330,3 +330,23 @@ fn a_run_hears_of_what_another_brings() {
     let output = watcher.wait_with_output().expect("it ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "44\n");
 }
+
+#[test]
+fn what_writes_the_index_takes_no_time_of_the_tracers_cpu() {
+    const SCRIPT: &str = r#"
+        touch f; chown 1 f
+        tracer=$(sed -n 's/^TracerPid:\t//p' /proc/self/status)
+        for _ in $(seq 600); do
+            for thread in /proc/$tracer/task/*; do
+                [ "$(cat $thread/comm)" != store ] || found=$(grep ^Cpus_allowed_list $thread/status)
+            done
+            [ "$found" != "$1" ] || break
+            sleep 0.1
+        done
+        echo "$found"
+    "#;
+    let home = Home::new();
+    let all = home.natively("grep ^Cpus_allowed_list /proc/self/status");
+    let found = succeeds(home.command().args(["--", "sh", "-c", SCRIPT, "sh", all.trim_end()]));
+    assert_eq!(found, all);
+}

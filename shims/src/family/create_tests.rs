@@ -138,8 +138,13 @@ fn a_store_without_room_fails_the_call() {
 }
 
 /// What the store without room answers to open("/d/new", flags), and the calls that the guest had to make. The first
-/// `faster` of them find that somebody else has just made the file.
-fn opened_without_room(mock: &Rc<Mock>, flags: u32, faster: usize) -> (Answer, Vec<Host>) {
+/// `faster` of them find that somebody else has just made the file; `meanwhile` comes before the store's turn.
+fn opened_without_room(
+    mock: &Rc<Mock>,
+    flags: u32,
+    faster: usize,
+    meanwhile: fn(&Mock),
+) -> (Answer, Vec<Host>) {
     let made = call(mock, &["/d/new"], &[flags.into(), 0o644]);
     let before = mock.submitted().len();
     let kernel = |mock: &Mock, host| match host {
@@ -153,6 +158,7 @@ fn opened_without_room(mock: &Rc<Mock>, flags: u32, faster: usize) -> (Answer, V
                 return Err(Errno::EEXIST);
             }
             mock.open(5, "/d/new");
+            meanwhile(mock);
             Ok(5)
         }
     };
@@ -168,12 +174,12 @@ fn what_cannot_be_recorded_is_closed_and_removed() {
     let full = Answer::Err(Errno::ENOSPC);
     // By the guest's own call, and by the same with O_EXCL.
     for flags in [O_CREAT | O_WRONLY, O_CREAT | O_EXCL] {
-        let (answer, made) = opened_without_room(&mock, flags, 0);
+        let (answer, made) = opened_without_room(&mock, flags, 0, |_| {});
         assert_eq!((answer, made.last()), (full, Some(&Host::Close(5))), "{made:?}");
         assert!(!mock.exists("/d/new") && !mock.is_open(5));
     }
     // What is somebody else's, or may be, is only closed.
-    let (answer, made) = opened_without_room(&mock, O_CREAT | O_WRONLY, 1);
+    let (answer, made) = opened_without_room(&mock, O_CREAT | O_WRONLY, 1, |_| {});
     let Some(&[Host::With(first), Host::Native, Host::Close(5)]) = made.get(..3) else { panic!("{made:?}") };
     assert_eq!((answer, first[1]), (full, (O_CREAT | O_WRONLY | O_EXCL).into()));
     assert!(mock.exists("/d/new") && !mock.is_open(5));
@@ -184,21 +190,9 @@ fn what_is_in_use_is_only_closed() {
     let mock = mock(0o040777);
     mock.be(user(1000, 1000, &[]));
     mock.fill_store();
-    let made = call(&mock, &["/d/new"], &[(O_CREAT | O_EXCL).into(), 0o644]);
-    let kernel = |mock: &Mock, host| match host {
-        Host::Close(fd) => {
-            mock.close(fd);
-            Ok(0)
-        }
-        _ => {
-            mock.file("/d/new", 0o100644);
-            mock.open(5, "/d/new");
-            // Somebody else was faster than the store.
-            mock.write_to("/d/new");
-            Ok(5)
-        }
-    };
-    assert_eq!(run(&mock, |guest| open(guest, made), kernel), Answer::Err(Errno::ENOSPC));
+    // Somebody else was faster than the store.
+    let (answer, _) = opened_without_room(&mock, O_CREAT | O_EXCL, 0, |mock| mock.write_to("/d/new"));
+    assert_eq!(answer, Answer::Err(Errno::ENOSPC));
     assert!(mock.exists("/d/new") && !mock.is_open(5));
 }
 
